@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ *
+ * The contract between compiled kernels and whoever launches them: the work
+ * items, the per-request records and the argument words that a kernel reads.
+ * This header is all that the compiler and the runtime share; a change of any
+ * layout here raises SACCADE_ABI_VERSION, and blobs of another version are
+ * refused (and rebuilt by the cache).
+ */
+#ifndef SACCADE_KERNELABI_H
+#define SACCADE_KERNELABI_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SACCADE_ABI_VERSION 1
+
+/* Positions, lengths and run-time integers stay below this magnitude. */
+#define SACCADE_MAX_POSITION (1 << 30)
+
+/*
+ * One unit of work: a query tile of one request and one KV head, folded over a
+ * range of the request's sequence.
+ *
+ * Query rows are packed: packed row = token_in_request * group + head_in_group,
+ * where group = query heads / KV heads, so the query heads that share a KV head
+ * lie in one tile. An append entry uses token rows instead (group = 1).
+ */
+typedef struct SaccadeWorkItem {
+  int32_t request;   /* index of the request in the batch                     */
+  int32_t kv_head;   /* KV head                                               */
+  int32_t row_begin; /* first packed row; at most rows_per_item rows follow   */
+  int32_t row_end;   /* one past the last packed row                          */
+  int32_t kv_begin;  /* first position of the sequence to fold                */
+  int32_t kv_end;    /* one past the last position (clamped to kv_len)        */
+  int32_t partial;   /* -1: write results; else the slot of the partial state */
+  int32_t format;    /* which body of the kernel; 0 in this version           */
+} SaccadeWorkItem;
+
+/* One request of the batch. */
+typedef struct SaccadeRequest {
+  int64_t kv_offset;   /* sum of kv_len of the requests before: row of
+                          per-token tables                                     */
+  int64_t bits_offset; /* first byte of the request's packed mask              */
+  int32_t q_begin;     /* ragged queries: first token of the request in the
+                          packed tensor; dense: 0                              */
+  int32_t q_len;       /* query tokens                                         */
+  int32_t kv_len;      /* length of the whole sequence, all caches together    */
+  int32_t reserved;    /* 0                                                    */
+} SaccadeRequest;
+
+/* One request's part of one cache. */
+typedef struct SaccadeSegment {
+  int64_t base;   /* paged: index of the request's first entry in the page list;
+                     ragged, block-sparse: first token row of the request;
+                     dense: 0 (the request selects by the batch stride)        */
+  int64_t blocks; /* block-sparse: index of the request's first row block in the
+                     block row pointers; else 0                                */
+  int32_t len;    /* tokens of the request in this cache                       */
+  int32_t start;  /* position of the first of them in the request's sequence   */
+} SaccadeSegment;
+
+/*
+ * Argument words. An entry receives one block of 64-bit words: the header, then
+ * the words of every argument and result of the attn.kernel in signature order
+ * (arguments, then results of attn.return). Pointers are device or host
+ * addresses as the target requires; strides are in elements; the innermost
+ * stride is 1. A GPU entry receives the block by value, a CPU entry by address.
+ */
+enum SaccadeHeaderWord {
+  SACCADE_WORD_ITEMS = 0,     /* const SaccadeWorkItem *                       */
+  SACCADE_WORD_CTA_BEGIN = 1, /* const int32_t *, [ctas + 1] into items        */
+  SACCADE_WORD_REQUESTS = 2,  /* const SaccadeRequest *                        */
+  SACCADE_WORD_WORKSPACE = 3, /* float *, partial states                       */
+  SACCADE_HEADER_WORDS = 4
+};
+
+/* A tensor (query, output, LSE, new keys or values). Dense: batch stride used;
+ * ragged: batch stride 0 and the token index is q_begin + token. */
+enum SaccadeTensorWord {
+  SACCADE_TENSOR_DATA = 0,
+  SACCADE_TENSOR_STRIDE_BATCH = 1,
+  SACCADE_TENSOR_STRIDE_TOKEN = 2,
+  SACCADE_TENSOR_STRIDE_HEAD = 3,
+  SACCADE_TENSOR_WORDS = 4
+};
+
+/* A cache: keys and values with their own strides, and its tables. BATCH is the
+ * page stride of a paged cache and the batch stride of a dense one, else 0. */
+enum SaccadeCacheWord {
+  SACCADE_CACHE_K_DATA = 0,
+  SACCADE_CACHE_K_STRIDE_BATCH = 1,
+  SACCADE_CACHE_K_STRIDE_TOKEN = 2,
+  SACCADE_CACHE_K_STRIDE_HEAD = 3,
+  SACCADE_CACHE_V_DATA = 4,
+  SACCADE_CACHE_V_STRIDE_BATCH = 5,
+  SACCADE_CACHE_V_STRIDE_TOKEN = 6,
+  SACCADE_CACHE_V_STRIDE_HEAD = 7,
+  SACCADE_CACHE_SEGMENTS = 8, /* const SaccadeSegment *, [requests]            */
+  SACCADE_CACHE_INDICES = 9,  /* const int32_t *: page ids, or key blocks      */
+  SACCADE_CACHE_BLOCK_ROWS = 10, /* const int32_t *: block-sparse row pointers
+                                    into indices, [row blocks + 1]             */
+  SACCADE_CACHE_LIMIT = 11, /* paged: pages in the tensor. Ids outside
+                               [0, limit) are clamped on reads and dropped on
+                               writes, so no id reaches foreign memory         */
+  SACCADE_CACHE_WORDS = 12
+};
+
+/* A scalar: f32 bits or i32 in the low half. */
+enum { SACCADE_SCALAR_WORDS = 1 };
+
+/* A table (per-head, per-request, per-token, packed bits): its address. */
+enum { SACCADE_TABLE_WORDS = 1 };
+
+/* A CPU entry: runs the items of one cta, [cta_begin[cta], cta_begin[cta+1]).
+ * Entries are re-entrant; ctas may run in parallel. */
+typedef void (*SaccadeCpuEntry)(const uint64_t *words, int32_t cta);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* SACCADE_KERNELABI_H */
