@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ *
+ * The file form of a compiled kernel: a header, a manifest in JSON that says how
+ * to call the kernel, and its binaries. The compiler writes it, the runtime and
+ * the disk cache read it; together with KernelABI.h it is all that they share.
+ *
+ * Layout, little endian, offsets in bytes:
+ *
+ *     0  char[8]   magic "SACCADE\n"
+ *     8  uint32    SACCADE_ABI_VERSION
+ *    12  uint32    number of sections
+ *    16  uint64    size of the whole blob
+ *    24  uint64    checksum of the bytes [32, size): FNV-1a, 64 bit
+ *    32  uint64    size of the manifest
+ *    40  {uint64 offset, uint64 size}[sections]
+ *     .  manifest (UTF-8 JSON)
+ *     .  sections, each at a multiple of 16 and followed by at least one zero
+ *        byte, so that PTX is a C string in place
+ *
+ * The manifest is one JSON object. Fields marked ? may be absent; unknown fields
+ * are ignored.
+ *
+ *     abi        SACCADE_ABI_VERSION
+ *     build      id of the compiler's build; a cache drops blobs of another
+ *     kernel     name of the attn.kernel; errors quote it
+ *     target     "sm_90a", "sm_80", ... or "cpu:<llvm cpu>"
+ *     driver?    least cuDriverGetVersion() that can load it, e.g. 12030
+ *     query      index of the query in arguments; -1 for a kernel that only
+ *                appends
+ *     arguments  in the order of the kernel's signature, each one of
+ *       {"kind": "tensor", "name": "q", "role": "query" | "new_key" | "new_value",
+ *        "layout": "ragged" | "dense", "heads": 32, "dim": 128,
+ *        "dtype": "bf16" | "f16" | "f32", "order"?: "NHD" | "HND"}
+ *       {"kind": "cache", "name": "kv", "heads": 8, "key_dim": 128,
+ *        "layout": "paged" | "ragged" | "dense" | "block_sparse",
+ *        "value_dim": 128, "dtype": ..., "order"?: ...,
+ *        "page": 16            (paged),
+ *        "block": [128, 128]   (block_sparse: query tokens x keys)}
+ *       {"kind": "scalar", "name": "scale", "dtype": "f32" | "i32"}
+ *       {"kind": "table", "name": "slopes",
+ *        "table": "per_head" | "per_request" | "per_token" | "bits",
+ *        "dtype": "f32" | "i32" | "u8", "heads"?: 32   (per_head)}
+ *     results    in the order of attn.return, each one of
+ *       {"kind": "tensor", "name": "o", "layout", "heads", "dim", "dtype",
+ *        "order"?}
+ *       {"kind": "lse", "name": "lse", "layout": "ragged" | "dense",
+ *        "heads": 32}   float32 [tokens, heads] or [batch, seq, heads]
+ *       {"kind": "cache", "argument": 1}   the cache that an append returns: the
+ *        same memory as that argument; no words, and no value is passed for it
+ *     entries    functions to launch, in this order, each
+ *       name           symbol
+ *       kind           "attend" | "append"
+ *       rows_per_item  rows of one work item at most; attend: packed rows,
+ *                      append: tokens
+ *       group          query heads / KV heads; append: 1
+ *       kv_heads       work items are made for each KV head
+ *       kv_tile        keys per step (the planner's text and cost)
+ *       row_block?     packed rows of a block-sparse row block (block[0] * group;
+ *                      the greatest common divisor where several caches differ):
+ *                      items are cut at its multiples; 0: none
+ *       caches         arguments that the entry folds or writes, e.g. [1]
+ *       threads        threads of a block; CPU: 1
+ *       shared_bytes   dynamic shared memory of a block; CPU: 0
+ *       binary         index of the section that holds the code
+ *       format         "ptx" | "cubin" | "elf"
+ *       cost?          {"alpha": 1.0, "beta": 1.0}: an item costs
+ *                      alpha * rows + beta * keys, in any unit
+ *
+ * Words (KernelABI.h): the header's, then those of the arguments in order, then
+ * those of the results: tensor and lse SACCADE_TENSOR_WORDS, cache
+ * SACCADE_CACHE_WORDS, scalar and table one, a cache result none.
+ */
+#ifndef SACCADE_BLOB_H
+#define SACCADE_BLOB_H
+
+#include "saccade/KernelABI.h"
+
+#define SACCADE_BLOB_MAGIC "SACCADE\n"
+
+enum {
+  SACCADE_BLOB_CHECKED_FROM = 32, /* the checksum covers all from here         */
+  SACCADE_BLOB_HEADER_BYTES = 40,
+  SACCADE_BLOB_SECTION_ALIGNMENT = 16
+};
+
+#ifdef __cplusplus
+
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace saccade {
+
+/// FNV-1a, 64 bit (Fowler, Noll, Vo). It finds damage, not malice.
+inline uint64_t blobChecksum(std::string_view bytes) {
+  uint64_t hash = 0xcbf29ce484222325u;
+  for (unsigned char byte : bytes)
+    hash = (hash ^ byte) * 0x100000001b3u;
+  return hash;
+}
+
+/// Puts manifest and sections together in the layout above.
+inline std::string writeBlob(std::string_view manifest,
+                             const std::vector<std::string_view> &sections) {
+  auto put = [](std::string &out, uint64_t value, int bytes) {
+    for (int i = 0; i < bytes; ++i)
+      out.push_back(static_cast<char>(value >> (8 * i)));
+  };
+  auto align = [](uint64_t offset) {
+    constexpr uint64_t mask = SACCADE_BLOB_SECTION_ALIGNMENT - 1;
+    return (offset + mask) & ~mask;
+  };
+  std::string body;
+  put(body, manifest.size(), 8);
+  uint64_t end =
+      SACCADE_BLOB_HEADER_BYTES + 16 * sections.size() + manifest.size();
+  std::vector<uint64_t> offsets;
+  for (std::string_view section : sections) {
+    offsets.push_back(align(end));
+    put(body, offsets.back(), 8);
+    put(body, section.size(), 8);
+    end = offsets.back() + section.size() + 1;
+  }
+  body += manifest;
+  for (size_t i = 0; i < sections.size(); ++i) {
+    body.resize(offsets[i] - SACCADE_BLOB_CHECKED_FROM);
+    body += sections[i];
+    body.push_back('\0');
+  }
+  std::string blob(SACCADE_BLOB_MAGIC, 8);
+  put(blob, SACCADE_ABI_VERSION, 4);
+  put(blob, sections.size(), 4);
+  put(blob, SACCADE_BLOB_CHECKED_FROM + body.size(), 8);
+  put(blob, blobChecksum(body), 8);
+  return blob + body;
+}
+
+} // namespace saccade
+#endif /* __cplusplus */
+#endif /* SACCADE_BLOB_H */
