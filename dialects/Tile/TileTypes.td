@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Types of the tile dialect: tiles, the argument words, global addresses.
+
+#ifndef SACCADE_TILE_TYPES_TD
+#define SACCADE_TILE_TYPES_TD
+
+include "dialects/Tile/TileDialect.td"
+include "mlir/IR/AttrTypeBase.td"
+
+class Tile_Type<string name, string typeMnemonic> : TypeDef<Tile_Dialect, name> {
+  let mnemonic = typeMnemonic;
+}
+
+def Tile_TileType : Tile_Type<"Tile", "tile"> {
+  let summary = "a whole tile of elements, and later where it lives";
+  let description = [{
+    Example: `!tile.tile<64x128xbf16>`, `!tile.tile<64x64xf32, #tile.accumulator<warps = 4>>`
+  }];
+  let parameters = (ins "int64_t":$rows, "int64_t":$columns,
+                        "::mlir::Type":$elementType,
+                        OptionalParameter<"::mlir::Attribute">:$layout);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+  let builders = [TypeBuilder<(ins "int64_t":$rows, "int64_t":$columns,
+                                   "::mlir::Type":$elementType)>];
+  let extraClassDeclaration = [{
+    /// A column vector: one element a row.
+    bool isColumn() const { return getColumns() == 1; }
+    TileType withElementType(::mlir::Type type) const {
+      return get(getContext(), getRows(), getColumns(), type, getLayout());
+    }
+    TileType withLayout(::mlir::Attribute layout) const {
+      return get(getContext(), getRows(), getColumns(), getElementType(), layout);
+    }
+  }];
+}
+
+def Tile_WordsType : Tile_Type<"Words", "words"> {
+  let summary = "the block of argument words of KernelABI.h";
+}
+def Tile_AddressType : Tile_Type<"Address", "address"> {
+  let summary = "an address in global memory";
+}
+
+#endif // SACCADE_TILE_TYPES_TD
