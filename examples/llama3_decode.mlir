@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Llama-3 decode: the newest tokens of each request against its cache, in pages of
+// 16 tokens that a page table finds.
+
+attn.variant @causal() {
+  attn.mask(query %q, key %k) {
+    %keep = arith.cmpi sge, %q, %k : i32
+    attn.yield %keep : i1
+  }
+}
+
+attn.kernel @llama3_decode(%q: !attn.ragged<32x128xbf16>, %kv: !attn.paged<8x128xbf16, page = 16>) {
+  %s = attn.attend @causal() %q, %kv
+    : !attn.ragged<32x128xbf16>, !attn.paged<8x128xbf16, page = 16> -> !attn.state<32x128>
+  %o, %lse = attn.finish @causal() %s
+    : !attn.state<32x128> -> !attn.ragged<32x128xbf16>, !attn.lse<32>
+  attn.return %o, %lse : !attn.ragged<32x128xbf16>, !attn.lse<32>
+}
