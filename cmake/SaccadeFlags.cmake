@@ -18,8 +18,10 @@ add_compile_options(-fPIC -fvisibility=hidden -ffunction-sections
 add_compile_definitions(_GNU_SOURCE __STDC_CONSTANT_MACROS
   __STDC_FORMAT_MACROS __STDC_LIMIT_MACROS)
 
+# lld, found by either compiler: libsaccade links 700 archives.
+add_link_options(-fuse-ld=lld -B${LLVM_TOOLS_BINARY_DIR})
+
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-  add_link_options(-fuse-ld=lld)
   add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Xclang=-fno-pch-timestamp>)
 else()
   # g++ 12 raises these on inlined MLIR code that is right.

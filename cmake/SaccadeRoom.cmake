@@ -4,7 +4,8 @@
 # One static library from every .cpp of the folders (default: this one), so
 # that a new file needs no change here. Rooms do not link MLIR: the same objects
 # go into tools, which link libMLIR.so, and into libsaccade, which links the
-# archives. A room without sources yet is an empty interface.
+# archives. A room without sources yet is an empty interface; a main.cpp belongs
+# to no room.
 
 # The header that every MLIR unit would otherwise parse for itself. Listed as
 # system headers only: the precompiled header is then equal in every checkout,
@@ -42,28 +43,17 @@ function(saccade_room name)
   endif()
   list(TRANSFORM ROOM_DIRS APPEND /*.cpp)
   file(GLOB sources CONFIGURE_DEPENDS ${ROOM_DIRS})
+  list(FILTER sources EXCLUDE REGEX "/main.cpp$")
   if(NOT sources)
     add_library(${name} INTERFACE)
     target_link_libraries(${name} INTERFACE ${ROOM_DEPS})
     return()
   endif()
   add_library(${name} STATIC ${sources})
+  set_property(GLOBAL APPEND PROPERTY SACCADE_ROOMS ${name})
   target_link_libraries(${name} PUBLIC ${ROOM_DEPS})
   if(NOT ROOM_NO_MLIR)
     target_precompile_headers(${name} REUSE_FROM saccade-prelude)
     add_dependencies(${name} saccade-tablegen)
-  endif()
-endfunction()
-
-# saccade_tool(NAME room...): an executable from tools/NAME/*.cpp.
-function(saccade_tool name)
-  file(GLOB sources CONFIGURE_DEPENDS ${name}/*.cpp)
-  if(sources)
-    add_executable(${name} ${sources})
-    target_precompile_headers(${name} REUSE_FROM saccade-prelude)
-    add_dependencies(${name} saccade-tablegen)
-    target_link_libraries(${name} PRIVATE ${ARGN} MLIR LLVM)
-    set_target_properties(${name} PROPERTIES
-      RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
   endif()
 endfunction()
