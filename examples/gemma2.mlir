@@ -5,7 +5,7 @@
 // pass one that no sequence reaches. The model's scale is 1 / sqrt(144), cap 50,
 // window 4096.
 
-attn.variant @gemma2(%cap: f32, %window: i32) {
+attn.variant @soft_cap_window(%cap: f32, %window: i32) {
   attn.logits(%s) {
     %ratio = arith.divf %s, %cap : f32
     %bent = math.tanh %ratio : f32
@@ -24,9 +24,9 @@ attn.variant @gemma2(%cap: f32, %window: i32) {
 
 attn.kernel @gemma2(%q: !attn.ragged<32x128xbf16>, %kv: !attn.paged<16x128xbf16, page = 16>,
                     %scale: f32, %cap: f32, %window: i32) {
-  %s = attn.attend @gemma2(%cap, %window : f32, i32) %q, %kv scale %scale
+  %s = attn.attend @soft_cap_window(%cap, %window : f32, i32) %q, %kv scale %scale
     : !attn.ragged<32x128xbf16>, !attn.paged<16x128xbf16, page = 16> -> !attn.state<32x128>
-  %o, %lse = attn.finish @gemma2(%cap, %window : f32, i32) %s
+  %o, %lse = attn.finish @soft_cap_window(%cap, %window : f32, i32) %s
     : !attn.state<32x128> -> !attn.ragged<32x128xbf16>, !attn.lse<32>
   attn.return %o, %lse : !attn.ragged<32x128xbf16>, !attn.lse<32>
 }

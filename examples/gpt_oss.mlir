@@ -4,7 +4,7 @@
 // denominator and brings no value; every other layer sees a causal window of 128.
 // A row that sees no key has output 0, and the sink as its LSE.
 
-attn.variant @gpt_oss(%window: i32, %sinks: !attn.per_head<f32>) {
+attn.variant @sink_window(%window: i32, %sinks: !attn.per_head<f32>) {
   attn.mask(query %q, key %k) {
     %c0 = arith.constant 0 : i32
     %behind = arith.subi %q, %k : i32
@@ -21,9 +21,9 @@ attn.variant @gpt_oss(%window: i32, %sinks: !attn.per_head<f32>) {
 
 attn.kernel @gpt_oss(%q: !attn.ragged<64x64xbf16>, %kv: !attn.paged<8x64xbf16, page = 16>,
                      %window: i32, %sinks: !attn.per_head<f32>) {
-  %s = attn.attend @gpt_oss(%window, %sinks : i32, !attn.per_head<f32>) %q, %kv
+  %s = attn.attend @sink_window(%window, %sinks : i32, !attn.per_head<f32>) %q, %kv
     : !attn.ragged<64x64xbf16>, !attn.paged<8x64xbf16, page = 16> -> !attn.state<64x64>
-  %o, %lse = attn.finish @gpt_oss(%window, %sinks : i32, !attn.per_head<f32>) %s
+  %o, %lse = attn.finish @sink_window(%window, %sinks : i32, !attn.per_head<f32>) %s
     : !attn.state<64x64> -> !attn.ragged<64x64xbf16>, !attn.lse<64>
   attn.return %o, %lse : !attn.ragged<64x64xbf16>, !attn.lse<64>
 }

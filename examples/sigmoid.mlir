@@ -4,7 +4,7 @@
 // softmax over the row; the usual bias is -log(kv_len). States merge by addition, and
 // there is no LSE.
 
-attn.variant @sigmoid(%bias: f32) normalizer = sigmoid {
+attn.variant @shifted_sigmoid(%bias: f32) normalizer = sigmoid {
   attn.logits(%s) {
     %shifted = arith.addf %s, %bias : f32
     attn.yield %shifted : f32
@@ -16,9 +16,9 @@ attn.variant @sigmoid(%bias: f32) normalizer = sigmoid {
 }
 
 attn.kernel @sigmoid(%q: !attn.dense<16x64xf16>, %kv: !attn.dense<16x64xf16>, %bias: f32) {
-  %s = attn.attend @sigmoid(%bias : f32) %q, %kv
+  %s = attn.attend @shifted_sigmoid(%bias : f32) %q, %kv
     : !attn.dense<16x64xf16>, !attn.dense<16x64xf16> -> !attn.state<16x64, sigmoid>
-  %o = attn.finish @sigmoid(%bias : f32) %s
+  %o = attn.finish @shifted_sigmoid(%bias : f32) %s
     : !attn.state<16x64, sigmoid> -> !attn.dense<16x64xf16>
   attn.return %o : !attn.dense<16x64xf16>
 }
