@@ -44,6 +44,7 @@ def Attn_Dialect : Dialect {
     "::mlir::vector::VectorDialect"
   ];
   let useDefaultTypePrinterParser = 1;
+  let extraClassDeclaration = [{ void registerTypes(); }];
   let useDefaultAttributePrinterParser = 1;
 }
 

@@ -44,12 +44,14 @@ def Attn_KernelOp : Attn_Op<"kernel", [
   let arguments = (ins SymbolNameAttr:$sym_name, OptionalAttr<AnyAttr>:$schedule);
   let regions = (region SizedRegion<1>:$body);
   let hasCustomAssemblyFormat = 1;
-  let hasVerifier = 1;
   let hasRegionVerifier = 1;
   let extraClassDeclaration = [{
-    ReturnOp getReturn() { return cast<ReturnOp>(getBody().front().getTerminator()); }
+    /// The terminator.
+    ReturnOp getReturn();
     /// The caches among the arguments, in the order in which their keys count.
     ::llvm::SmallVector<::mlir::BlockArgument> getCaches();
+    /// Whether a layout argument is a cache (keys and values) or one tensor.
+    static bool isCache(::mlir::BlockArgument argument);
   }];
 }
 
@@ -89,7 +91,7 @@ def Attn_AttendOp : Attn_Op<"attend", [
   let results = (outs Attn_StateType:$state);
   let assemblyFormat = [{
     $variant `(` ($parameters^ `:` type($parameters))? `)` $query `,` $cache
-    (`scale` $scale^)? attr-dict `:` type($query) `,` type($cache) `->` type($state)
+    (`scale` $scale^)? attr-dict `:` type($query) `,` type($cache) `->` qualified(type($state))
   }];
   let hasVerifier = 1;
 }
@@ -106,7 +108,7 @@ def Attn_MergeOp : Attn_Op<"merge", [Pure, SameOperandsAndResultType]> {
   }];
   let arguments = (ins Attn_StateType:$lhs, Attn_StateType:$rhs);
   let results = (outs Attn_StateType:$result);
-  let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($result)";
+  let assemblyFormat = "$lhs `,` $rhs attr-dict `:` qualified(type($result))";
   let hasVerifier = 1;
 }
 
@@ -131,7 +133,7 @@ def Attn_FinishOp : Attn_Op<"finish", [
   let results = (outs Attn_TokenLayout:$output, Optional<Attn_LseType>:$lse);
   let assemblyFormat = [{
     $variant `(` ($parameters^ `:` type($parameters))? `)` $state attr-dict `:`
-    type($state) `->` type($output) (`,` type($lse)^)?
+    qualified(type($state)) `->` type($output) (`,` qualified(type($lse))^)?
   }];
   let hasVerifier = 1;
 }

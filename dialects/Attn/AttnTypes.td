@@ -34,7 +34,7 @@ def Attn_LayoutInterface : TypeInterface<"LayoutType"> {
 
 class Attn_Layout<string name, string typeMnemonic>
     : Attn_Type<name, typeMnemonic,
-                [DeclareTypeInterfaceMethods<Attn_LayoutInterface>]> {
+                [Attn_LayoutInterface]> {
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
 }
@@ -107,6 +107,7 @@ def Attn_StateType : Attn_Type<"State", "state"> {
   let parameters = (ins "int64_t":$heads, "int64_t":$valueDim,
                         "::saccade::attn::Normalizer":$normalizer);
   let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
 }
 
 def Attn_LseType : Attn_Type<"Lse", "lse"> {
@@ -119,6 +120,7 @@ def Attn_LseType : Attn_Type<"Lse", "lse"> {
   }];
   let parameters = (ins "int64_t":$heads);
   let assemblyFormat = "`<` $heads `>`";
+  let genVerifyDecl = 1;
 }
 
 //===----------------------------------------------------------------------===//

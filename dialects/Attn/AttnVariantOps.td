@@ -16,11 +16,15 @@ include "mlir/Interfaces/SideEffectInterfaces.td"
 class Attn_Op<string mnemonic, list<Trait> traits = []> : Op<Attn_Dialect, mnemonic, traits>;
 
 def Attn_VariantOp : Attn_Op<"variant", [
-    IsolatedFromAbove, Symbol, SingleBlock, NoTerminator, NoRegionArguments]> {
+    IsolatedFromAbove, DeclareOpInterfaceMethods<Symbol, ["getVisibility"]>,
+    SingleBlock, NoTerminator,
+    DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmBlockArgumentNames"]>]> {
   let summary = "Which attention: a few pure functions and a normalizer";
   let description = [{
     Parameters are run-time values: scalars (f32, i32) and tables. Bodies that are
-    left out are the identity, or "all are visible" for the mask.
+    left out are the identity, or "all are visible" for the mask. The normalizer is
+    `softmax` unless `normalizer = sigmoid` or `normalizer = none` follows the
+    parameters. A variant is private to its module: unused ones may be dropped.
 
     Example:
 
@@ -59,10 +63,11 @@ def Attn_VariantOp : Attn_Op<"variant", [
   let regions = (region SizedRegion<1>:$body);
   let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;
-  let hasRegionVerifier = 1;
   let extraClassDeclaration = [{
     /// Types of the parameters, in order.
     ::mlir::TypeRange getParameterTypes() { return getBody().getArgumentTypes(); }
+    /// The values of the parameters inside of the bodies.
+    ::mlir::Block::BlockArgListType getParameters() { return getBody().getArguments(); }
     /// The body of the given kind, or null.
     template <typename OpTy> OpTy getBodyOf() {
       auto ops = getBody().getOps<OpTy>();
@@ -89,11 +94,12 @@ def Attn_BodyOpInterface : OpInterface<"BodyOpInterface"> {
 }
 
 class Attn_BodyOp<string mnemonic> : Attn_Op<mnemonic, [
-    HasParent<"VariantOp">, SingleBlock, Attn_BodyOpInterface]> {
+    HasParent<"VariantOp">, SingleBlock, Attn_BodyOpInterface,
+    DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmBlockArgumentNames"]>]> {
   let arguments = (ins Attn_PositionArrayAttr:$positions);
   let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = "custom<Signature>($positions, $body) attr-dict";
-  let hasRegionVerifier = 1;
+  let assemblyFormat = "`` custom<Signature>($positions, $body) attr-dict";
+  let hasVerifier = 1;
 }
 
 def Attn_LogitsOp : Attn_BodyOp<"logits"> {
@@ -189,6 +195,8 @@ def Attn_YieldOp : Attn_Op<"yield", [Terminator, Pure, ParentOneOf<[
   let summary = "Ends a body of a variant";
   let arguments = (ins Variadic<AnyType>:$results);
   let assemblyFormat = "attr-dict ($results^ `:` type($results))?";
+  let builders = [OpBuilder<(ins), [{ build($_builder, $_state, ::mlir::ValueRange()); }]>];
+  let hasVerifier = 1;
 }
 
 def Attn_ReadOp : Attn_Op<"read", [

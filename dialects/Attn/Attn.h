@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The attn dialect in C++: types, attributes, operations and interfaces.
+// Whoever reads or writes attn IR includes this header and nothing else.
+
+#ifndef SACCADE_DIALECTS_ATTN_ATTN_H
+#define SACCADE_DIALECTS_ATTN_ATTN_H
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/InferTypeOpInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include "dialects/Attn/AttnDialect.h.inc"
+#include "dialects/Attn/AttnEnums.h.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "dialects/Attn/AttnAttrs.h.inc"
+
+#include "dialects/Attn/AttnTypeInterfaces.h.inc"
+#define GET_TYPEDEF_CLASSES
+#include "dialects/Attn/AttnTypes.h.inc"
+
+#include "dialects/Attn/AttnBodyInterface.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/Attn/AttnOps.h.inc"
+
+namespace saccade::attn {
+/// Bounds on what a spec may ask for: what the lowerings and KernelABI.h can
+/// hold. The verifiers refuse anything else with the reason.
+inline constexpr int64_t kMaxHeads = 65535;
+inline constexpr int64_t kMaxHeadDim = 576;
+inline constexpr int64_t kHeadDimMultiple = 8;
+inline constexpr int64_t kMaxPage = 65536;
+inline constexpr int64_t kMaxBlock = 65536;
+} // namespace saccade::attn
+
+#endif // SACCADE_DIALECTS_ATTN_ATTN_H
