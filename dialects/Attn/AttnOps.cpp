@@ -23,6 +23,13 @@ ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
       parser.parseArgumentList(arguments, OpAsmParser::Delimiter::Paren,
                                /*allowType=*/true))
     return failure();
+  // Callers pass arguments by name, so names outlive the parser: as locations.
+  for (OpAsmParser::Argument &argument : arguments) {
+    StringRef given = argument.ssaName.name.drop_front(); // the '%'
+    argument.sourceLoc = NameLoc::get(
+        parser.getBuilder().getStringAttr(given),
+        parser.getEncodedSourceLoc(argument.ssaName.location));
+  }
   if (succeeded(parser.parseOptionalKeyword("schedule"))) {
     Attribute schedule;
     if (parser.parseEqual() ||
@@ -72,9 +79,11 @@ SmallVector<BlockArgument> KernelOp::getCaches() {
 void KernelOp::getAsmBlockArgumentNames(Region &region,
                                         OpAsmSetValueNameFn setName) {
   for (BlockArgument argument : region.getArguments()) {
-    if (!isa<LayoutType>(argument.getType()) || argument.use_empty())
+    if (auto name = dyn_cast<NameLoc>(argument.getLoc()))
+      setName(argument, name.getName());
+    else if (!isa<LayoutType>(argument.getType()) || argument.use_empty())
       continue;
-    if (isCache(argument))
+    else if (isCache(argument))
       setName(argument, "kv");
     else if (auto append = dyn_cast<AppendOp>(*argument.user_begin()))
       setName(argument, append.getKey() == argument ? "k" : "v");
