@@ -91,7 +91,9 @@ def pytest(folder, *options):
         return Tally(failed=1)
     tally = Tally()
     for suite in ET.parse(report).getroot().iter("testsuite"):
-        count = {k: int(suite.get(k)) for k in ("tests", "failures", "errors", "skipped")}
+        count = {
+            k: int(suite.get(k)) for k in ("tests", "failures", "errors", "skipped")
+        }
         failed = count["failures"] + count["errors"]
         skipped = count["skipped"]
         tally += Tally(count["tests"] - failed - skipped, failed, skipped)
