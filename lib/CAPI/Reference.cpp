@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The reference evaluator behind the C API (Engine.h): reads the same batches
+// and arguments as plans and runs do, with a reading of its own, so that the
+// runtime's is tested by it.
+
+#include "lib/Reference/Evaluator.h"
+#include "saccade/Engine.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Parser/Parser.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace saccade;
+using namespace saccade::reference;
+
+struct SaccadeReference {
+  explicit SaccadeReference(const DialectRegistry &registry)
+      : context(registry, MLIRContext::Threading::DISABLED) {}
+
+  MLIRContext context;
+  OwningOpRef<ModuleOp> module;
+  attn::KernelOp kernel;
+};
+
+static SaccadeStatus fail(SaccadeStatus status, const Twine &message) {
+  saccade_set_error(message.str().c_str());
+  return status;
+}
+
+//===----------------------------------------------------------------------===//
+// Tensors
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// Reads batches and arguments; the first thing that is wrong is kept as text.
+class Reader {
+public:
+  Reader(const SaccadeBatch &batch, ReferenceInputs &inputs)
+      : batch(batch), inputs(inputs) {}
+
+  void readQueries();
+  void readArgument(BlockArgument type, const SaccadeArgument &given);
+
+  std::string wrong;
+
+private:
+  template <typename T = int> T error(const Twine &text) {
+    if (wrong.empty())
+      wrong = text.str();
+    return T();
+  }
+
+  Element elementOf(const DLTensor &tensor);
+  Rows readRows(const DLTensor &tensor, attn::LayoutType type, bool values,
+                bool isCache, int half = -1);
+  Table readTable(const DLTensor &tensor, Type type);
+  std::vector<int32_t> readList(const DLTensor *tensor);
+  Cache readCache(attn::LayoutType type, const SaccadeArgument &given);
+  void readLengths(attn::LayoutType type, const SaccadeCacheBatch &given,
+                   Cache &cache);
+
+  const SaccadeBatch &batch;
+  ReferenceInputs &inputs;
+  int nextCache = 0;
+};
+} // namespace
+
+Element Reader::elementOf(const DLTensor &tensor) {
+  DLDataType type = tensor.dtype;
+  auto is = [&](int code, int bits) {
+    return type.code == code && type.bits == bits && type.lanes == 1;
+  };
+  if (tensor.device.device_type != kDLCPU)
+    return error<Element>("expects tensors in host memory");
+  if (is(kDLFloat, 32))
+    return Element::f32;
+  if (is(kDLFloat, 16))
+    return Element::f16;
+  if (is(kDLBfloat, 16))
+    return Element::bf16;
+  if (is(kDLInt, 32))
+    return Element::i32;
+  if (is(kDLUInt, 8))
+    return Element::u8;
+  return error<Element>("expects elements to be f32, f16, bf16, i32 or u8");
+}
+
+static int64_t strideOf(const DLTensor &tensor, int axis) {
+  if (tensor.strides)
+    return tensor.strides[axis];
+  int64_t stride = 1;
+  for (int i = axis + 1; i < tensor.ndim; ++i)
+    stride *= tensor.shape[i];
+  return stride;
+}
+
+static const char *dataOf(const DLTensor &tensor) {
+  return static_cast<const char *>(tensor.data) + tensor.byte_offset;
+}
+
+/// `half`: 0 or 1 where keys and values share a tensor [pages, 2, ...].
+Rows Reader::readRows(const DLTensor &tensor, attn::LayoutType type,
+                      bool values, bool isCache, int half) {
+  Rows rows;
+  rows.element = elementOf(tensor);
+  Type element = type.getElementType();
+  if (rows.element != (element.isF32()    ? Element::f32
+                       : element.isBF16() ? Element::bf16
+                                          : Element::f16))
+    return error<Rows>("expects the tensor's elements to be those of its layout");
+
+  SmallVector<int> axes; // of the layout: [batch,] token, head, dim
+  for (int axis = 0; axis < tensor.ndim; ++axis)
+    if (half < 0 || axis != 1)
+      axes.push_back(axis);
+  bool batched = isa<attn::DenseType, attn::PagedType>(type);
+  if (axes.size() != (batched ? 4u : 3u))
+    return error<Rows>("expects the tensor to have the rank of its layout");
+  if (type.getOrder() == attn::Order::HND)
+    std::swap(axes[batched], axes[batched + 1]);
+
+  auto extent = [&](int i) { return tensor.shape[axes[i]]; };
+  int64_t dim = values && isCache ? type.getValueDim() : type.getHeadDim();
+  if (extent(batched + 1) != type.getHeads() || extent(batched + 2) != dim)
+    return error<Rows>("expects the tensor to have the heads and head dim of its "
+                       "layout");
+  if (auto paged = dyn_cast<attn::PagedType>(type);
+      paged && extent(1) != paged.getPage())
+    return error<Rows>("expects the tensor to have pages of its layout's size");
+  if (strideOf(tensor, axes.back()) != 1)
+    return error<Rows>("expects the tensor's last stride to be 1");
+
+  rows.tokens = extent(batched);
+  rows.tokenStride = strideOf(tensor, axes[batched]);
+  rows.headStride = strideOf(tensor, axes[batched + 1]);
+  if (batched) {
+    rows.batches = extent(0);
+    rows.batchStride = strideOf(tensor, axes[0]);
+  }
+  int64_t bytes = rows.element == Element::f32 ? 4 : 2;
+  rows.data = dataOf(tensor) + (half > 0 ? strideOf(tensor, 1) * bytes : 0);
+  return rows;
+}
+
+Table Reader::readTable(const DLTensor &tensor, Type type) {
+  if (tensor.ndim != 1 || (tensor.shape[0] > 1 && strideOf(tensor, 0) != 1))
+    return error<Table>("expects tables to be one-dimensional and contiguous");
+  Type element = llvm::TypeSwitch<Type, Type>(type)
+                     .Case<attn::PerHeadType, attn::PerRequestType,
+                           attn::PerTokenType>(
+                         [](auto table) { return table.getElementType(); })
+                     .Default(Type());
+  Element expected = !element            ? Element::u8
+                     : element.isF32()   ? Element::f32
+                                         : Element::i32;
+  if (elementOf(tensor) != expected)
+    return error<Table>("expects a table's elements to be those of its type");
+  return {dataOf(tensor), expected, tensor.shape[0]};
+}
+
+std::vector<int32_t> Reader::readList(const DLTensor *tensor) {
+  using List = std::vector<int32_t>;
+  if (!tensor)
+    return error<List>("expects the cache to have a table");
+  if (elementOf(*tensor) != Element::i32 || tensor->ndim < 1 || tensor->ndim > 2)
+    return error<List>("expects the table to be i32, in one or two dimensions");
+  const auto *data = reinterpret_cast<const int32_t *>(dataOf(*tensor));
+  int64_t rows = tensor->ndim == 2 ? tensor->shape[0] : 1;
+  int64_t columns = tensor->shape[tensor->ndim - 1];
+  List list;
+  for (int64_t row = 0; row < rows; ++row)
+    for (int64_t column = 0; column < columns; ++column)
+      list.push_back(data[(tensor->ndim == 2 ? row * strideOf(*tensor, 0) : 0) +
+                          column * strideOf(*tensor, tensor->ndim - 1)]);
+  return list;
+}
+
+//===----------------------------------------------------------------------===//
+// Batches
+//===----------------------------------------------------------------------===//
+
+void Reader::readQueries() {
+  inputs.requests = batch.requests;
+  int64_t packed = 0;
+  if (batch.requests && !batch.q_len && !batch.q_indptr) {
+    error("expects q_len or q_indptr");
+    return;
+  }
+  for (int32_t r = 0; r < batch.requests; ++r) {
+    int32_t length = batch.q_len ? batch.q_len[r]
+                                 : batch.q_indptr[r + 1] - batch.q_indptr[r];
+    inputs.queryLengths.push_back(length);
+    inputs.queryBegin.push_back(batch.q_indptr ? batch.q_indptr[r] : packed);
+    packed += length;
+  }
+}
+
+void Reader::readLengths(attn::LayoutType type, const SaccadeCacheBatch &given,
+                         Cache &cache) {
+  auto paged = dyn_cast<attn::PagedType>(type);
+  bool table2D = paged && given.indices && given.indices->ndim == 2;
+  bool derived = paged ? given.last_page_len && given.indptr
+                       : given.indptr && !isa<attn::DenseType>(type);
+  if (batch.requests && !given.lengths && !derived) {
+    error("expects the cache to have lengths");
+    return;
+  }
+  if (batch.requests && paged && !table2D && !given.indptr) {
+    error("expects the page table to have an indptr");
+    return;
+  }
+  int64_t packed = 0, blocks = 0;
+  for (int32_t r = 0; r < batch.requests; ++r) {
+    int64_t entries = given.indptr ? given.indptr[r + 1] - given.indptr[r] : 0;
+    int64_t length = given.lengths ? given.lengths[r]
+                     : !paged      ? entries
+                     : entries ? (entries - 1) * paged.getPage() +
+                                     given.last_page_len[r]
+                               : 0;
+    cache.lengths.push_back(length);
+    cache.base.push_back(table2D        ? r * given.indices->shape[1]
+                         : given.indptr ? given.indptr[r]
+                                        : packed);
+    packed += length;
+    if (auto sparse = dyn_cast<attn::BlockSparseType>(type)) {
+      cache.blockBegin.push_back(blocks);
+      blocks += llvm::divideCeil(inputs.queryLengths[r], sparse.getBlockRows());
+    }
+  }
+}
+
+Cache Reader::readCache(attn::LayoutType type, const SaccadeArgument &given) {
+  Cache cache;
+  if (nextCache >= batch.num_caches)
+    return error<Cache>("expects the batch to describe every cache");
+  const SaccadeCacheBatch &lengths = batch.caches[nextCache++];
+  if (given.values) {
+    cache.keys = readRows(*given.tensor, type, false, true);
+    cache.values = readRows(*given.values, type, true, true);
+  } else if (isa<attn::PagedType>(type) && given.tensor->ndim == 5 &&
+             given.tensor->shape[1] == 2) {
+    cache.keys = readRows(*given.tensor, type, false, true, 0);
+    cache.values = readRows(*given.tensor, type, true, true, 1);
+  } else {
+    return error<Cache>("expects the cache to have keys and values");
+  }
+  if (cache.keys.batches != cache.values.batches ||
+      cache.keys.tokens != cache.values.tokens)
+    return error<Cache>("expects as many values as keys");
+  readLengths(type, lengths, cache);
+  if (isa<attn::PagedType, attn::BlockSparseType>(type))
+    cache.indices = readList(lengths.indices);
+  if (isa<attn::BlockSparseType>(type))
+    cache.blockRows = readList(lengths.block_rows);
+  return cache;
+}
+
+void Reader::readArgument(BlockArgument argument, const SaccadeArgument &given) {
+  Type type = argument.getType();
+  if (type.isF32() || type.isInteger()) {
+    if (given.kind != SACCADE_ARG_SCALAR)
+      error("expects argument " + Twine(argument.getArgNumber()) +
+            " to be a scalar");
+    double value = type.isF32() ? static_cast<float>(given.real)
+                                : static_cast<double>(given.integer);
+    inputs.arguments.emplace_back(value);
+    return;
+  }
+  bool isCache = attn::KernelOp::isCache(argument);
+  auto layout = dyn_cast<attn::LayoutType>(type);
+  int32_t kind = isCache  ? SACCADE_ARG_CACHE
+                 : layout ? SACCADE_ARG_TENSOR
+                          : SACCADE_ARG_TABLE;
+  if (given.kind != kind || !given.tensor) {
+    error("expects argument " + Twine(argument.getArgNumber()) +
+          " to be of its type's kind");
+    return;
+  }
+  if (isCache)
+    inputs.arguments.emplace_back(readCache(layout, given));
+  else if (layout)
+    inputs.arguments.emplace_back(readRows(*given.tensor, layout, false, false));
+  else
+    inputs.arguments.emplace_back(readTable(*given.tensor, type));
+}
+
+//===----------------------------------------------------------------------===//
+// Entry points
+//===----------------------------------------------------------------------===//
+
+SaccadeStatus saccade_reference_create(const char *spec, size_t bytes,
+                                       const char *name,
+                                       SaccadeReference **reference) {
+  if (!spec || !reference)
+    return fail(SACCADE_INVALID_ARGUMENT, "expects a spec and a place for the "
+                                          "reference");
+  DialectRegistry registry;
+  registry.insert<attn::AttnDialect, arith::ArithDialect, math::MathDialect,
+                  vector::VectorDialect>();
+  auto made = std::make_unique<SaccadeReference>(registry);
+  std::string diagnostics;
+  ScopedDiagnosticHandler handler(&made->context, [&](Diagnostic &diagnostic) {
+    llvm::raw_string_ostream stream(diagnostics);
+    if (!diagnostics.empty())
+      stream << '\n';
+    stream << diagnostic.getLocation() << ": " << diagnostic;
+  });
+  made->module = parseSourceString<ModuleOp>(StringRef(spec, bytes),
+                                             ParserConfig(&made->context), "spec");
+  if (!made->module)
+    return fail(SACCADE_BAD_SPEC, diagnostics);
+  for (auto kernel : made->module->getOps<attn::KernelOp>()) {
+    if (name && kernel.getSymName() != name)
+      continue;
+    if (made->kernel)
+      return fail(SACCADE_BAD_SPEC, "expects a kernel's name, since the spec has "
+                                    "several kernels");
+    made->kernel = kernel;
+  }
+  if (!made->kernel)
+    return fail(SACCADE_BAD_SPEC, name ? "expects a kernel named '" + Twine(name) + "'"
+                                       : Twine("expects a kernel in the spec"));
+  *reference = made.release();
+  return SACCADE_OK;
+}
+
+void saccade_reference_destroy(SaccadeReference *reference) { delete reference; }
+
+SaccadeStatus saccade_reference_run(const SaccadeReference *reference,
+                                    const SaccadeBatch *batch,
+                                    const SaccadeArgument *arguments,
+                                    int32_t count, const SaccadeRow *rows,
+                                    int64_t numRows, double *const *results) {
+  if (!reference || !batch || (count && !arguments) || (numRows && !rows) ||
+      batch->requests < 0 || numRows < 0)
+    return fail(SACCADE_INVALID_ARGUMENT, "expects a reference, a batch, arguments "
+                                          "and rows");
+  attn::KernelOp kernel = reference->kernel;
+  auto types = kernel.getBody().front().getArguments();
+  if (count != static_cast<int32_t>(types.size()))
+    return fail(SACCADE_INVALID_ARGUMENT, "expects " + Twine(types.size()) +
+                                              " arguments, but got " + Twine(count));
+  ReferenceInputs inputs;
+  Reader reader(*batch, inputs);
+  reader.readQueries();
+  for (int32_t i = 0; i < count && reader.wrong.empty(); ++i)
+    reader.readArgument(types[i], arguments[i]);
+  if (!reader.wrong.empty())
+    return fail(SACCADE_INVALID_ARGUMENT, reader.wrong);
+
+  std::vector<Row> wanted;
+  for (int64_t i = 0; i < numRows; ++i)
+    wanted.push_back({rows[i].request, rows[i].token, rows[i].head});
+  auto values = evaluate(kernel, inputs, wanted);
+  if (!values)
+    return fail(SACCADE_INVALID_ARGUMENT, llvm::toString(values.takeError()));
+  for (auto [i, result] : llvm::enumerate(*values))
+    llvm::copy(result, results[i]);
+  return SACCADE_OK;
+}
