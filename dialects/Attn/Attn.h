@@ -37,6 +37,21 @@ inline constexpr int64_t kMaxHeadDim = 576;
 inline constexpr int64_t kHeadDimMultiple = 8;
 inline constexpr int64_t kMaxPage = 65536;
 inline constexpr int64_t kMaxBlock = 65536;
+inline constexpr int64_t kMaxArguments = 32;
+inline constexpr int64_t kMaxResults = 16;
+
+/// Whether a variant may have a parameter of this type: f32, i32, a table.
+bool isParameterType(mlir::Type type);
+
+/// The length of a row (a vector of one dimension that no head dim exceeds);
+/// nothing for any other type.
+inline std::optional<int64_t> getRowLength(mlir::Type type) {
+  auto vector = llvm::dyn_cast<mlir::VectorType>(type);
+  if (!vector || vector.getRank() != 1 || vector.isScalable() ||
+      vector.getDimSize(0) > kMaxHeadDim)
+    return std::nullopt;
+  return vector.getDimSize(0);
+}
 } // namespace saccade::attn
 
 #endif // SACCADE_DIALECTS_ATTN_ATTN_H

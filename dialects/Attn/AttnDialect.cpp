@@ -9,6 +9,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/DialectImplementation.h"
+#include "mlir/Interfaces/FoldInterfaces.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 #include "dialects/Attn/AttnDialect.cpp.inc"
@@ -19,7 +20,19 @@
 using namespace mlir;
 using namespace saccade::attn;
 
+namespace {
+/// Keeps constants that folds make in the body that reads them: a variant holds
+/// bodies and nothing else.
+struct AttnFoldInterface : DialectFoldInterface {
+  using DialectFoldInterface::DialectFoldInterface;
+  bool shouldMaterializeInto(Region *region) const final {
+    return isa<BodyOpInterface>(region->getParentOp());
+  }
+};
+} // namespace
+
 void AttnDialect::initialize() {
+  addInterfaces<AttnFoldInterface>();
   registerTypes();
   addAttributes<
 #define GET_ATTRDEF_LIST

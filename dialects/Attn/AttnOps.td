@@ -9,7 +9,7 @@
 include "dialects/Attn/AttnVariantOps.td"
 
 def Attn_KernelOp : Attn_Op<"kernel", [
-    IsolatedFromAbove, Symbol, SingleBlock,
+    IsolatedFromAbove, Symbol, SingleBlock, HasParent<"::mlir::ModuleOp">,
     DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmBlockArgumentNames"]>]> {
   let summary = "One attention kernel: its arguments and what it computes";
   let description = [{
@@ -39,7 +39,12 @@ def Attn_KernelOp : Attn_Op<"kernel", [
     1. Arguments are layouts, f32, i32 or tables.
     2. The body ends with `attn.return`.
     3. All queries of one kernel have one type.
-    4. A kernel attends, appends, or both.
+    4. A kernel returns something, appends, or both.
+    5. Its name is an identifier of at most 256 letters, digits and `_`.
+    6. It has at most 32 arguments.
+    7. Each layout argument is one tensor (queries, new keys or values) or a
+       cache, and is used.
+    8. Its body holds attn operations and constants of f32 or i32.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, OptionalAttr<AnyAttr>:$schedule);
   let regions = (region SizedRegion<1>:$body);
@@ -60,6 +65,8 @@ def Attn_ReturnOp : Attn_Op<"return", [Terminator, HasParent<"KernelOp">, Pure]>
   let description = [{
     Constraints:
     1. Results are outputs (ragged or dense) and LSEs, each made by an `attn.finish`.
+    2. There are at most 16.
+    3. Each is returned once.
   }];
   let arguments = (ins Variadic<AnyType>:$results);
   let assemblyFormat = "attr-dict ($results^ `:` type($results))?";
@@ -68,7 +75,7 @@ def Attn_ReturnOp : Attn_Op<"return", [Terminator, HasParent<"KernelOp">, Pure]>
 }
 
 def Attn_AttendOp : Attn_Op<"attend", [
-    Pure, AttrSizedOperandSegments, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+    HasParent<"KernelOp">, Pure, AttrSizedOperandSegments, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "Folds a cache into partial states of the queries";
   let description = [{
     `logit = logits(scale * dot(query(q), key(k)))` where the mask holds, -inf
@@ -77,13 +84,15 @@ def Attn_AttendOp : Attn_Op<"attend", [
 
     Constraints:
     1. Query heads are a multiple of the cache's heads.
-    2. Query and cache agree in head dim and element type.
-    3. Head dims are multiples of 8 and at most 576.
+    2. Query and cache agree in head dim.
+    3. Query and cache agree in element type.
     4. The variant exists and takes these parameters.
     5. The state has the query's heads, the cache's value dim, the variant's normalizer.
     6. The query has no `value` dim of its own.
     7. Row functions of the variant take rows of these head dims.
-    8. The cache is an argument of the kernel or the result of `attn.append`.
+    8. Queries are an argument of the kernel; the cache is one too, or the result
+       of `attn.append`.
+    9. The state is used once.
   }];
   let arguments = (ins FlatSymbolRefAttr:$variant, Variadic<Attn_AnyParameter>:$parameters,
                        Attn_TokenLayout:$query, Attn_AnyLayout:$cache,
@@ -93,10 +102,15 @@ def Attn_AttendOp : Attn_Op<"attend", [
     $variant `(` ($parameters^ `:` type($parameters))? `)` $query `,` $cache
     (`scale` $scale^)? attr-dict `:` type($query) `,` type($cache) `->` qualified(type($state))
   }];
+  let extraClassDeclaration = [{
+    /// The scale where none is given: 1 / sqrt(head dim), rounded once to f32.
+    float getDefaultScale();
+  }];
+  let hasCanonicalizer = 1;
   let hasVerifier = 1;
 }
 
-def Attn_MergeOp : Attn_Op<"merge", [Pure, SameOperandsAndResultType]> {
+def Attn_MergeOp : Attn_Op<"merge", [HasParent<"KernelOp">, Pure, SameOperandsAndResultType]> {
   let summary = "Merges two partial states of the same queries";
   let description = [{
     As if one attend had folded both caches; in this order, so the same input
@@ -105,6 +119,8 @@ def Attn_MergeOp : Attn_Op<"merge", [Pure, SameOperandsAndResultType]> {
     Constraints:
     1. Both states and the result have one type.
     2. Both states attend with one variant.
+    3. Both states are of the same queries.
+    4. The result is used once.
   }];
   let arguments = (ins Attn_StateType:$lhs, Attn_StateType:$rhs);
   let results = (outs Attn_StateType:$result);
@@ -113,7 +129,7 @@ def Attn_MergeOp : Attn_Op<"merge", [Pure, SameOperandsAndResultType]> {
 }
 
 def Attn_FinishOp : Attn_Op<"finish", [
-    Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+    HasParent<"KernelOp">, Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "Turns partial states into outputs";
   let description = [{
     Applies the sink, divides by the sum, applies the output function, and rounds
@@ -126,7 +142,9 @@ def Attn_FinishOp : Attn_Op<"finish", [
     4. The variant's normalizer is the state's.
     5. An LSE needs the normalizer softmax.
     6. The output function of the variant takes rows of the value dim.
-    7. The output's head dim is a multiple of 8 without a `value` dim of its own.
+    7. The output has no `value` dim of its own.
+    8. The variant is that of the attends.
+    9. One of the results is returned.
   }];
   let arguments = (ins FlatSymbolRefAttr:$variant, Variadic<Attn_AnyParameter>:$parameters,
                        Attn_StateType:$state);
@@ -138,7 +156,7 @@ def Attn_FinishOp : Attn_Op<"finish", [
   let hasVerifier = 1;
 }
 
-def Attn_AppendOp : Attn_Op<"append", [AllTypesMatch<["cache", "result"]>]> {
+def Attn_AppendOp : Attn_Op<"append", [HasParent<"KernelOp">, AllTypesMatch<["cache", "result"]>]> {
   let summary = "Writes the newest keys and values of each request into a cache";
   let description = [{
     Token `i` of `q_len` goes to position `kv_len - q_len + i`. The result is the
@@ -148,6 +166,8 @@ def Attn_AppendOp : Attn_Op<"append", [AllTypesMatch<["cache", "result"]>]> {
     1. The cache is an argument of the kernel, and paged.
     2. Keys and values have the cache's heads, element type and head dims.
     3. The appended cache is the last of the kernel's caches, where the newest positions are.
+    4. The cache has no other use.
+    5. Keys and values are both ragged or both dense.
   }];
   let arguments = (ins Attn_TokenLayout:$key, Attn_TokenLayout:$value, Attn_AnyLayout:$cache);
   let results = (outs Attn_AnyLayout:$result);

@@ -206,11 +206,10 @@ static LogicalResult verifyElement(ErrorFn emitError, Type type) {
 
 static LogicalResult verifyTokens(ErrorFn emitError, int64_t heads, int64_t dim,
                                   int64_t value, Type element) {
-  return success(
-      succeeded(verifyRange(emitError, "heads", heads, kMaxHeads)) &&
-      succeeded(verifyDim(emitError, "head dim", dim)) &&
-      succeeded(verifyDim(emitError, "value dim", value)) &&
-      succeeded(verifyElement(emitError, element)));
+  return success(succeeded(verifyRange(emitError, "heads", heads, kMaxHeads)) &&
+                 succeeded(verifyDim(emitError, "head dim", dim)) &&
+                 succeeded(verifyDim(emitError, "value dim", value)) &&
+                 succeeded(verifyElement(emitError, element)));
 }
 
 LogicalResult RaggedType::verify(ErrorFn emitError, int64_t heads, int64_t dim,

@@ -6,9 +6,15 @@
 #include "dialects/Attn/Attn.h"
 
 #include "mlir/IR/Builders.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace saccade::attn;
+
+bool saccade::attn::isParameterType(Type type) {
+  return type.isF32() || type.isInteger(32) ||
+         isa<PerHeadType, PerRequestType, PerTokenType, BitsType>(type);
+}
 
 //===----------------------------------------------------------------------===//
 // Signatures: `(%s, query %q, key %k) { ... }`
@@ -64,42 +70,6 @@ static void printSignature(OpAsmPrinter &printer, Operation *op,
   printer << ") ";
   printer.printRegion(body, /*printEntryBlockArgs=*/false);
 }
-
-static void nameArguments(BodyOpInterface body, Region &region,
-                          OpAsmSetValueNameFn setName) {
-  if (&region != &body.getBody() ||
-      region.getNumArguments() < body.getPositions().size())
-    return;
-  unsigned numData = body.getNumDataArguments();
-  for (BlockArgument argument : region.getArguments().take_front(numData))
-    setName(argument, isa<VectorType>(argument.getType()) ? "x" : "s");
-  for (auto [argument, position] :
-       llvm::zip_equal(region.getArguments().drop_front(numData),
-                       body.getPositions().getAsRange<PositionAttr>()))
-    setName(argument, stringifyPosition(position.getValue()));
-}
-
-//===----------------------------------------------------------------------===//
-// Bodies
-//===----------------------------------------------------------------------===//
-
-#define ATTN_BODY(OP)                                                          \
-  void OP::getAsmBlockArgumentNames(Region &region,                            \
-                                    OpAsmSetValueNameFn setName) {             \
-    nameArguments(*this, region, setName);                                     \
-  }                                                                            \
-  LogicalResult OP::verify() { return success(); }
-ATTN_BODY(LogitsOp)
-ATTN_BODY(MaskOp)
-ATTN_BODY(SinkOp)
-ATTN_BODY(QueryOp)
-ATTN_BODY(KeyOp)
-ATTN_BODY(ValueOp)
-ATTN_BODY(OutputOp)
-ATTN_BODY(BoundsOp)
-#undef ATTN_BODY
-
-LogicalResult YieldOp::verify() { return success(); }
 
 //===----------------------------------------------------------------------===//
 // VariantOp
@@ -163,15 +133,45 @@ void VariantOp::print(OpAsmPrinter &printer) {
   printer.printRegion(getBody(), /*printEntryBlockArgs=*/false);
 }
 
-LogicalResult VariantOp::verify() { return success(); }
+LogicalResult VariantOp::verify() {
+  for (BlockArgument parameter : getParameters()) // 1
+    if (!isParameterType(parameter.getType()))
+      return emitOpError("expects parameters to be f32, i32 or tables, but #")
+             << parameter.getArgNumber() << " is " << parameter.getType();
+
+  DenseMap<OperationName, Operation *> seen;
+  for (Operation &op : getBody().front()) {
+    if (!isa<BodyOpInterface>(op)) { // 4
+      InFlightDiagnostic diag = op.emitError()
+                                << "expects only bodies in a variant, but got "
+                                << op.getName();
+      diag.attachNote(getLoc()) << "variant is here";
+      return diag;
+    }
+    auto [it, isNew] = seen.try_emplace(op.getName(), &op);
+    if (!isNew) { // 2
+      InFlightDiagnostic diag = op.emitOpError("expects to be the only one of "
+                                               "its kind in the variant");
+      diag.attachNote(it->second->getLoc()) << "the other one is here";
+      return diag;
+    }
+  }
+  auto sink = getBodyOf<SinkOp>();
+  if (sink && getNormalizer() != Normalizer::softmax) // 3
+    return sink.emitOpError("expects the normalizer softmax, but got ")
+           << stringifyNormalizer(getNormalizer());
+  return success();
+}
 
 //===----------------------------------------------------------------------===//
 // ReadOp
 //===----------------------------------------------------------------------===//
 
-LogicalResult ReadOp::inferReturnTypes(
-    MLIRContext *context, std::optional<Location>, ValueRange operands,
-    DictionaryAttr, OpaqueProperties, RegionRange, SmallVectorImpl<Type> &types) {
+LogicalResult ReadOp::inferReturnTypes(MLIRContext *context,
+                                       std::optional<Location>,
+                                       ValueRange operands, DictionaryAttr,
+                                       OpaqueProperties, RegionRange,
+                                       SmallVectorImpl<Type> &types) {
   if (operands.empty())
     return failure();
   return TypeSwitch<Type, LogicalResult>(operands.front().getType())
@@ -186,7 +186,16 @@ LogicalResult ReadOp::inferReturnTypes(
       .Default(failure());
 }
 
-LogicalResult ReadOp::verify() { return success(); }
+LogicalResult ReadOp::verify() {
+  size_t expected = isa<BitsType>(getTable().getType())       ? 3
+                    : isa<PerTokenType>(getTable().getType()) ? 2
+                                                              : 1;
+  if (getIndices().size() != expected) // 1
+    return emitOpError("expects ")
+           << expected << " indices into " << getTable().getType()
+           << ", but got " << getIndices().size();
+  return success();
+}
 
 // Here, because the generated code reads and prints signatures.
 #include "dialects/Attn/AttnBodyInterface.cpp.inc"

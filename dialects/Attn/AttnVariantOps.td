@@ -16,7 +16,7 @@ include "mlir/Interfaces/SideEffectInterfaces.td"
 class Attn_Op<string mnemonic, list<Trait> traits = []> : Op<Attn_Dialect, mnemonic, traits>;
 
 def Attn_VariantOp : Attn_Op<"variant", [
-    IsolatedFromAbove, DeclareOpInterfaceMethods<Symbol, ["getVisibility"]>,
+    IsolatedFromAbove, HasParent<"::mlir::ModuleOp">, DeclareOpInterfaceMethods<Symbol, ["getVisibility"]>,
     SingleBlock, NoTerminator,
     DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmBlockArgumentNames"]>]> {
   let summary = "Which attention: a few pure functions and a normalizer";
@@ -51,11 +51,20 @@ def Attn_VariantOp : Attn_Op<"variant", [
     1. Parameters are f32, i32 or tables.
     2. Each kind of body appears at most once.
     3. A sink needs the normalizer softmax.
-    4. Bodies hold only admitted operations: arith, the math operations that we
-       expand (absf, absi, ceil, floor, fma, exp, exp2, log, log2, sqrt, rsqrt, tanh,
-       sin, cos, powf), vector operations on rows, and `attn.read`.
-    5. Values in bodies are i1, i32, f32, or vectors of them in row functions.
-    6. Only attn bodies stand in a variant.
+    4. Only attn bodies stand in a variant.
+
+    And for each body:
+
+    5. It holds only admitted operations: arith on i1, i32 and f32, the math
+       operations that we expand (absf, absi, ceil, floor, fma, exp, exp2, log,
+       log2, sqrt, rsqrt, tanh, sin, cos, powf), `attn.read`, and in row functions
+       vector operations (broadcast, shuffle, reduction, extract, insert,
+       extract_strided_slice, insert_strided_slice, interleave, from_elements).
+    6. Values are i1, i32, f32, or in row functions vectors of them with one
+       dimension and at most 576 elements.
+    7. It asks for each position once.
+    8. It has one i32 argument for each position.
+    9. Constants are numbers or dense elements.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name,
                        DefaultValuedAttr<Attn_NormalizerAttr,
@@ -100,6 +109,8 @@ class Attn_BodyOp<string mnemonic> : Attn_Op<mnemonic, [
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "`` custom<Signature>($positions, $body) attr-dict";
   let hasVerifier = 1;
+  let hasRegionVerifier = 1;
+  let hasCanonicalizer = 1;
 }
 
 def Attn_LogitsOp : Attn_BodyOp<"logits"> {

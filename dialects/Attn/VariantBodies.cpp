@@ -10,12 +10,10 @@
 using namespace mlir;
 using namespace saccade::attn;
 
-SmallVector<Value> saccade::attn::inlineBody(OpBuilder &builder,
-                                             BodyOpInterface body,
-                                             ValueRange data,
-                                             PositionFn position,
-                                             ValueRange parameters,
-                                             ReadFn read) {
+SmallVector<Value>
+saccade::attn::inlineBody(OpBuilder &builder, BodyOpInterface body,
+                          ValueRange data, PositionFn position,
+                          ValueRange parameters, ReadFn read) {
   IRMapping mapping;
   Block &block = body.getBody().front();
   unsigned numData = body.getNumDataArguments();
@@ -37,9 +35,8 @@ SmallVector<Value> saccade::attn::inlineBody(OpBuilder &builder,
         readOp.getIndices(), [&](Value v) { return mapping.lookup(v); });
     mapping.map(readOp.getResult(), read(readOp, indices, builder));
   }
-  return llvm::map_to_vector(
-      block.getTerminator()->getOperands(),
-      [&](Value v) { return mapping.lookup(v); });
+  return llvm::map_to_vector(block.getTerminator()->getOperands(),
+                             [&](Value v) { return mapping.lookup(v); });
 }
 
 unsigned saccade::attn::getParameterIndex(Value parameter) {
