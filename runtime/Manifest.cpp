@@ -1,0 +1,418 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Reads the manifest of a compiled kernel. All range checks are made here, so
+// that planner and launcher may trust every number in it.
+#include "runtime/Manifest.h"
+
+#include <algorithm>
+#include <initializer_list>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+using namespace saccade::rt;
+using nlohmann::json;
+
+namespace {
+
+/// The fields of one JSON object. The first wrong one sets the error; later
+/// reads then return harmless values, so that callers check once.
+class Fields {
+public:
+  Fields(const json &object, std::string path, bool &good)
+      : object(object), path(std::move(path)), good(good) {
+    if (!object.is_object())
+      complain("", "an object");
+  }
+
+  bool has(const char *name) const {
+    return object.is_object() && object.contains(name);
+  }
+
+  int32_t integer(const char *name, int32_t least, int32_t most) {
+    const json *value = find(name);
+    if (value && value->is_number_integer()) {
+      // Out of int64 range only as an unsigned: compare before converting.
+      bool fits = !value->is_number_unsigned() ||
+                  value->get<uint64_t>() <= uint64_t(SACCADE_MAX_POSITION);
+      if (int64_t got = value->get<int64_t>();
+          fits && got >= least && got <= most)
+        return static_cast<int32_t>(got);
+    }
+    complain(name, join("an integer in ", least, "..", most));
+    return least;
+  }
+
+  std::string text(const char *name) {
+    const json *value = find(name);
+    if (value && value->is_string() &&
+        !value->get_ref<const std::string &>().empty())
+      return value->get<std::string>();
+    complain(name, "a string");
+    return "?";
+  }
+
+  template <typename Enum>
+  Enum
+  choice(const char *name,
+         std::initializer_list<std::pair<std::string_view, Enum>> choices) {
+    const json *value = find(name);
+    std::string all;
+    for (auto [text, result] : choices) {
+      if (value && value->is_string() &&
+          value->get_ref<const std::string &>() == text)
+        return result;
+      all += join(all.empty() ? "" : ", ", "'", text, "'");
+    }
+    complain(name, join("one of ", all));
+    return choices.begin()->second;
+  }
+
+  double positive(const char *name) {
+    const json *value = find(name);
+    if (value && value->is_number())
+      if (double got = value->get<double>(); got >= 0 && got <= 1e12)
+        return got;
+    complain(name, "a number in 0..1e12");
+    return 1;
+  }
+
+  const json &array(const char *name, size_t least, size_t most) {
+    static const json none = json::array();
+    const json *value = find(name);
+    if (value && value->is_array() && value->size() >= least &&
+        value->size() <= most)
+      return *value;
+    complain(name, join("an array of ", least, "..", most, " elements"));
+    return none;
+  }
+
+  Fields inner(const char *name) {
+    static const json none = json::object();
+    const json *value = find(name);
+    return Fields(value ? *value : none, join(path, name, "."), good);
+  }
+
+  void complain(const char *name, std::string_view expected) {
+    if (!good)
+      return;
+    good = false;
+    std::string where = path + name;
+    if (!where.empty() && where.back() == '.')
+      where.pop_back();
+    const json *value = find(name);
+    std::string got =
+        value ? value->dump(-1, ' ', true, json::error_handler_t::replace)
+              : "nothing";
+    if (got.size() > 60)
+      got = got.substr(0, 57) + "...";
+    setError(join("manifest: expects '", where, "' to be ", expected,
+                  ", but got ", got));
+  }
+
+private:
+  const json *find(const char *name) const {
+    if (!*name)
+      return &object;
+    if (!object.is_object())
+      return nullptr;
+    auto it = object.find(name);
+    return it == object.end() ? nullptr : &*it;
+  }
+
+  const json &object;
+  std::string path;
+  bool &good;
+};
+
+constexpr int32_t kMaxHeads = 1 << 16;
+constexpr int32_t kMaxDim = 1 << 14;
+
+DType readFloat(Fields &fields) {
+  return fields.choice<DType>(
+      "dtype",
+      {{"f32", DType::F32}, {"f16", DType::F16}, {"bf16", DType::BF16}});
+}
+
+bool readOrder(Fields &fields) {
+  return fields.has("order") &&
+         fields.choice<bool>("order", {{"NHD", false}, {"HND", true}});
+}
+
+Layout readTensorLayout(Fields &fields) {
+  return fields.choice<Layout>(
+      "layout", {{"ragged", Layout::Ragged}, {"dense", Layout::Dense}});
+}
+
+void readTensor(Fields &fields, Slot &slot, bool result) {
+  slot.layout = readTensorLayout(fields);
+  slot.heads = fields.integer("heads", 1, kMaxHeads);
+  slot.dim = fields.integer("dim", 1, kMaxDim);
+  slot.dtype = readFloat(fields);
+  slot.headsFirst = readOrder(fields);
+  if (!result)
+    slot.role = fields.choice<Role>("role", {{"query", Role::Query},
+                                             {"new_key", Role::NewKey},
+                                             {"new_value", Role::NewValue}});
+}
+
+void readCache(Fields &fields, Slot &slot) {
+  slot.layout =
+      fields.choice<Layout>("layout", {{"paged", Layout::Paged},
+                                       {"ragged", Layout::Ragged},
+                                       {"dense", Layout::Dense},
+                                       {"block_sparse", Layout::BlockSparse}});
+  slot.heads = fields.integer("heads", 1, kMaxHeads);
+  slot.dim = fields.integer("key_dim", 1, kMaxDim);
+  slot.valueDim = fields.integer("value_dim", 1, kMaxDim);
+  slot.dtype = readFloat(fields);
+  slot.headsFirst = readOrder(fields);
+  if (slot.layout == Layout::Paged)
+    slot.page = fields.integer("page", 1, SACCADE_MAX_POSITION);
+  if (slot.layout == Layout::BlockSparse) {
+    const json &block = fields.array("block", 2, 2);
+    int32_t *sides[] = {&slot.blockRows, &slot.blockKeys};
+    for (size_t i = 0; i < block.size(); ++i) {
+      if (!block[i].is_number_unsigned() || block[i].get<uint64_t>() < 1 ||
+          block[i].get<uint64_t>() > uint64_t(SACCADE_MAX_POSITION))
+        return fields.complain("block", "two positive integers");
+      *sides[i] = block[i].get<int32_t>();
+    }
+  }
+}
+
+void readTable(Fields &fields, Slot &slot) {
+  slot.table =
+      fields.choice<TableKind>("table", {{"per_head", TableKind::PerHead},
+                                         {"per_request", TableKind::PerRequest},
+                                         {"per_token", TableKind::PerToken},
+                                         {"bits", TableKind::Bits}});
+  if (slot.table == TableKind::Bits)
+    slot.dtype = fields.choice<DType>("dtype", {{"u8", DType::U8}});
+  else
+    slot.dtype = fields.choice<DType>(
+        "dtype", {{"f32", DType::F32}, {"i32", DType::I32}, {"u8", DType::U8}});
+  if (fields.has("heads"))
+    slot.heads = fields.integer("heads", 1, kMaxHeads);
+}
+
+Slot readSlot(const json &object, std::string path, bool result,
+              const Manifest &manifest, bool &good) {
+  Fields fields(object, std::move(path), good);
+  Slot slot;
+  slot.kind =
+      result
+          ? fields.choice<SlotKind>("kind", {{"tensor", SlotKind::Tensor},
+                                             {"lse", SlotKind::Lse},
+                                             {"cache", SlotKind::CacheResult}})
+          : fields.choice<SlotKind>("kind", {{"tensor", SlotKind::Tensor},
+                                             {"cache", SlotKind::Cache},
+                                             {"scalar", SlotKind::Scalar},
+                                             {"table", SlotKind::Table}});
+  if (!good)
+    return slot;
+  if (slot.kind == SlotKind::CacheResult) {
+    slot.argument = fields.integer(
+        "argument", 0, static_cast<int32_t>(manifest.arguments.size()) - 1);
+    if (good && manifest.arguments[slot.argument].kind != SlotKind::Cache)
+      fields.complain("argument", "the index of a cache");
+    return slot;
+  }
+  slot.name = fields.text("name");
+  switch (slot.kind) {
+  case SlotKind::Tensor:
+    readTensor(fields, slot, result);
+    break;
+  case SlotKind::Cache:
+    readCache(fields, slot);
+    break;
+  case SlotKind::Scalar:
+    slot.dtype = fields.choice<DType>(
+        "dtype", {{"f32", DType::F32}, {"i32", DType::I32}});
+    break;
+  case SlotKind::Table:
+    readTable(fields, slot);
+    break;
+  case SlotKind::Lse:
+    slot.layout = readTensorLayout(fields);
+    slot.heads = fields.integer("heads", 1, kMaxHeads);
+    break;
+  case SlotKind::CacheResult:
+    break;
+  }
+  return slot;
+}
+
+int32_t wordsOf(SlotKind kind) {
+  switch (kind) {
+  case SlotKind::Tensor:
+  case SlotKind::Lse:
+    return SACCADE_TENSOR_WORDS;
+  case SlotKind::Cache:
+    return SACCADE_CACHE_WORDS;
+  case SlotKind::Scalar:
+    return SACCADE_SCALAR_WORDS;
+  case SlotKind::Table:
+    return SACCADE_TABLE_WORDS;
+  case SlotKind::CacheResult:
+    break;
+  }
+  return 0;
+}
+
+Entry readEntry(const json &object, std::string path, size_t sections,
+                const Manifest &manifest, bool &good) {
+  Fields fields(object, std::move(path), good);
+  Entry entry;
+  entry.name = fields.text("name");
+  entry.kind = fields.choice<EntryKind>(
+      "kind", {{"attend", EntryKind::Attend}, {"append", EntryKind::Append}});
+  entry.rowsPerItem = fields.integer("rows_per_item", 1, 1 << 20);
+  entry.group = fields.integer("group", 1, kMaxHeads);
+  entry.kvHeads = fields.integer("kv_heads", 1, kMaxHeads);
+  entry.kvTile = fields.integer("kv_tile", 1, 1 << 20);
+  if (fields.has("row_block"))
+    entry.rowBlock = fields.integer("row_block", 0, SACCADE_MAX_POSITION);
+  entry.threads = fields.integer("threads", 1, 1024);
+  entry.sharedBytes = fields.integer("shared_bytes", 0, 1 << 24);
+  entry.binary =
+      fields.integer("binary", 0, static_cast<int32_t>(sections) - 1);
+  entry.format =
+      fields.choice<CodeFormat>("format", {{"ptx", CodeFormat::Ptx},
+                                           {"cubin", CodeFormat::Cubin},
+                                           {"elf", CodeFormat::Elf}});
+  if (fields.has("cost")) {
+    Fields cost = fields.inner("cost");
+    entry.alpha = cost.positive("alpha");
+    entry.beta = cost.positive("beta");
+  }
+  for (const json &index : fields.array("caches", 1, manifest.caches.size())) {
+    bool known = index.is_number_unsigned() &&
+                 std::ranges::count(manifest.caches, index.get<int64_t>());
+    if (!known) {
+      fields.complain("caches", "indices of cache arguments");
+      return entry;
+    }
+    const Slot &cache = manifest.arguments[index.get<int32_t>()];
+    if (cache.heads != entry.kvHeads)
+      fields.complain("kv_heads",
+                      join(cache.heads, ", as many as '", cache.name, "' has"));
+    entry.caches.push_back(index.get<int32_t>());
+  }
+  if (good && entry.kind == EntryKind::Append && entry.group != 1)
+    fields.complain("group", "1 for an append");
+  if (good && entry.kind == EntryKind::Attend) {
+    if (manifest.query < 0)
+      fields.complain("kind", "'append' in a kernel without a query");
+    else if (int32_t heads = manifest.arguments[manifest.query].heads;
+             heads != int64_t(entry.group) * entry.kvHeads)
+      fields.complain(
+          "group", join(heads, " query heads / ", entry.kvHeads, " KV heads"));
+  }
+  return entry;
+}
+
+/// Array elements are at most this many: far above any kernel, far below a
+/// bomb.
+constexpr size_t kMaxElements = 256;
+
+} // namespace
+
+bool Manifest::hasTable(TableKind kind) const {
+  return std::ranges::any_of(arguments, [&](const Slot &slot) {
+    return slot.kind == SlotKind::Table && slot.table == kind;
+  });
+}
+
+Status saccade::rt::parseManifest(std::string_view text, size_t sections,
+                                  Manifest &manifest) {
+  json root = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (root.is_discarded())
+    return fail(SACCADE_BAD_BLOB, "manifest: expects JSON");
+  bool good = true;
+  manifest = {};
+  Fields fields(root, "", good);
+  fields.integer("abi", SACCADE_ABI_VERSION, SACCADE_ABI_VERSION);
+  manifest.build = fields.text("build");
+  manifest.kernel = fields.text("kernel");
+  manifest.target = fields.text("target");
+  if (fields.has("driver"))
+    manifest.driver = fields.integer("driver", 0, 1 << 20);
+
+  manifest.words = SACCADE_HEADER_WORDS;
+  auto readSlots = [&](const char *name, std::vector<Slot> &slots,
+                       bool result) {
+    const json &array = fields.array(name, 0, kMaxElements);
+    for (size_t i = 0; good && i < array.size(); ++i) {
+      Slot slot =
+          readSlot(array[i], join(name, "[", i, "]."), result, manifest, good);
+      slot.word = manifest.words;
+      manifest.words += wordsOf(slot.kind);
+      if (slot.kind == SlotKind::Cache)
+        manifest.caches.push_back(static_cast<int32_t>(i));
+      slots.push_back(std::move(slot));
+    }
+  };
+  readSlots("arguments", manifest.arguments, false);
+  readSlots("results", manifest.results, true);
+  manifest.query = fields.integer(
+      "query", -1, static_cast<int32_t>(manifest.arguments.size()) - 1);
+  if (good && manifest.query >= 0 &&
+      manifest.arguments[manifest.query].role != Role::Query)
+    fields.complain("query", "-1 or the index of the argument of role 'query'");
+
+  const Slot *first = nullptr;
+  for (const std::vector<Slot> *slots :
+       {&manifest.arguments, &manifest.results})
+    for (const Slot &slot : *slots) {
+      if (slot.kind != SlotKind::Tensor && slot.kind != SlotKind::Lse)
+        continue;
+      first = first ? first : &slot;
+      if (slot.layout != first->layout)
+        fields.complain("arguments",
+                        join("tensors of one layout, as '", slot.name, "' is ",
+                             nameOf(slot.layout), " and '", first->name,
+                             "' is ", nameOf(first->layout)));
+    }
+
+  const json &entries = fields.array("entries", 1, kMaxElements);
+  for (size_t i = 0; good && i < entries.size(); ++i) {
+    Entry entry = readEntry(entries[i], join("entries[", i, "]."), sections,
+                            manifest, good);
+    if (good && (entry.format == CodeFormat::Elf) != manifest.isCpu()) {
+      Fields(entries[i], join("entries[", i, "]."), good)
+          .complain("format", join("code for '", manifest.target, "'"));
+    }
+    manifest.entries.push_back(std::move(entry));
+  }
+  // A kernel's parameters take at most 4 KB (CUDA C++ Programming Guide,
+  // "Kernel function parameters"; the larger limit needs a newer driver).
+  if (good && manifest.words * 8 > 4096)
+    fields.complain("arguments", join("at most 4096 bytes of words, not ",
+                                      manifest.words * 8));
+  return good ? SACCADE_OK : SACCADE_BAD_BLOB;
+}
+
+int32_t saccade::rt::bytesOf(DType dtype) {
+  switch (dtype) {
+  case DType::F32:
+  case DType::I32:
+    return 4;
+  case DType::F16:
+  case DType::BF16:
+    return 2;
+  case DType::U8:
+    return 1;
+  }
+  return 0;
+}
+
+std::string_view saccade::rt::nameOf(DType dtype) {
+  constexpr std::string_view names[] = {"f32", "f16", "bf16", "i32", "u8"};
+  return names[static_cast<int>(dtype)];
+}
+
+std::string_view saccade::rt::nameOf(Layout layout) {
+  constexpr std::string_view names[] = {"dense", "ragged", "paged",
+                                        "block_sparse"};
+  return names[static_cast<int>(layout)];
+}

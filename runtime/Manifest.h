@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What the runtime knows of a compiled kernel: its arguments, results and
+// entries, read from the JSON of a blob. The schema is in saccade/Blob.h; after
+// parsing, every field is in range and every index points somewhere.
+#ifndef SACCADE_RUNTIME_MANIFEST_H
+#define SACCADE_RUNTIME_MANIFEST_H
+
+#include "runtime/Status.h"
+#include "saccade/Blob.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace saccade::rt {
+
+enum class SlotKind { Tensor, Cache, Scalar, Table, Lse, CacheResult };
+enum class Role { None, Query, NewKey, NewValue };
+enum class Layout { Dense, Ragged, Paged, BlockSparse };
+enum class DType { F32, F16, BF16, I32, U8 };
+enum class TableKind { PerHead, PerRequest, PerToken, Bits };
+
+/// An argument or a result. Fields that its kind does not have are zero.
+struct Slot {
+  SlotKind kind = SlotKind::Tensor;
+  std::string name;
+  Role role = Role::None;
+  Layout layout = Layout::Dense;
+  DType dtype = DType::F32;
+  TableKind table = TableKind::PerHead;
+  bool headsFirst = false; ///< order HND
+  int32_t heads = 0;
+  int32_t dim = 0;       ///< of a tensor, or of the keys
+  int32_t valueDim = 0;  ///< of a cache
+  int32_t page = 0;      ///< tokens of a page
+  int32_t blockRows = 0; ///< query tokens of a row block
+  int32_t blockKeys = 0; ///< keys of a key block
+  int32_t argument = -1; ///< of a cache result: the cache that it is
+  int32_t word = 0;      ///< index of its first word
+};
+
+enum class EntryKind { Attend, Append };
+enum class CodeFormat { Ptx, Cubin, Elf };
+
+/// A function to launch over work items.
+struct Entry {
+  std::string name;
+  EntryKind kind = EntryKind::Attend;
+  CodeFormat format = CodeFormat::Elf;
+  int32_t rowsPerItem = 0;
+  int32_t group = 0;
+  int32_t kvHeads = 0;
+  int32_t kvTile = 0;
+  int32_t rowBlock = 0; ///< items are cut at its multiples; 0: nowhere
+  int32_t threads = 0;
+  int32_t sharedBytes = 0;
+  int32_t binary = 0;
+  double alpha = 1, beta = 1;  ///< cost = alpha * rows + beta * keys
+  std::vector<int32_t> caches; ///< argument indices
+};
+
+struct Manifest {
+  std::string build, kernel, target;
+  int32_t driver = 0;
+  int32_t query = -1;
+  std::vector<Slot> arguments, results;
+  std::vector<Entry> entries;
+  std::vector<int32_t> caches; ///< argument indices of the caches
+  int32_t words = 0;           ///< of the block that an entry receives
+
+  bool isCpu() const { return target.starts_with("cpu"); }
+  bool hasTable(TableKind kind) const;
+};
+
+/// The parts of a blob, pointing into it.
+struct BlobView {
+  std::string_view manifest;
+  std::vector<std::string_view> sections;
+};
+
+/// Takes a blob apart after checking its magic, version, sizes and checksum.
+Status readBlob(std::string_view blob, BlobView &view);
+
+/// Reads and checks a manifest for a blob of so many sections.
+Status parseManifest(std::string_view json, size_t sections,
+                     Manifest &manifest);
+
+int32_t bytesOf(DType dtype);
+std::string_view nameOf(DType dtype);
+std::string_view nameOf(Layout layout);
+
+} // namespace saccade::rt
+#endif // SACCADE_RUNTIME_MANIFEST_H

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Plans: capacity in, workspace made; batch in, work sent; values in, kernel
+// launched. A new batch is built beside the old one and takes its place only
+// when nothing can fail any more.
+#include "runtime/Plan.h"
+
+#include "runtime/Binding.h"
+#include "runtime/CpuPool.h"
+#include "runtime/Tensor.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+using namespace saccade::rt;
+
+namespace {
+
+constexpr int32_t kMostCtas = 1 << 20;
+/// When the caller leaves the number to us: above any device's need.
+constexpr int32_t kDefaultMostCtas = 1 << 14;
+/// Finer than one cta per thread: the last ctas then end closer together.
+constexpr int32_t kCtasPerThread = 4;
+
+Status readCapacity(const Manifest &manifest, const SaccadeCapacity &capacity,
+                    Limits &limits) {
+  std::string subject = join("@", manifest.kernel, ": expects a capacity of ");
+  struct {
+    std::string_view name;
+    int64_t value;
+  } numbers[] = {{"requests", capacity.requests},
+                 {"query tokens", capacity.query_tokens},
+                 {"indices", capacity.indices},
+                 {"row blocks", capacity.row_blocks}};
+  for (auto [name, value] : numbers)
+    if (value < 0 || value >= SACCADE_MAX_POSITION)
+      return invalid(subject, "0..2^30-1 ", name, ", but got ", value);
+  if (capacity.ctas < 0 || capacity.ctas > kMostCtas)
+    return invalid(subject, "0..", kMostCtas, " ctas, but got ", capacity.ctas);
+  if (capacity.flags & ~(SACCADE_PLAN_FIXED_GRID | SACCADE_PLAN_HOST_ONLY) ||
+      capacity.reserved)
+    return invalid(subject, "known flags and reserved 0, but got ",
+                   capacity.flags, " and ", capacity.reserved);
+  if (capacity.flags & SACCADE_PLAN_HOST_ONLY && capacity.ctas == 0)
+    return invalid(subject, "1 cta or more for a plan without a device");
+  limits = {capacity.requests, capacity.query_tokens, capacity.indices,
+            capacity.row_blocks};
+  return SACCADE_OK;
+}
+
+/// Ctas that entries need at most, of the `wanted` ones.
+std::vector<int32_t> capCtas(const Manifest &manifest, const Limits &limits,
+                             std::vector<int32_t> wanted) {
+  for (size_t e = 0; e < wanted.size(); ++e)
+    wanted[e] = static_cast<int32_t>(std::clamp<int64_t>(
+        mostItems(manifest.entries[e], limits), 1, wanted[e]));
+  return wanted;
+}
+
+} // namespace
+
+Status SaccadePlan::bytes(const SaccadeModule &module,
+                          const SaccadeCapacity &capacity, size_t &bytes) {
+  const Manifest &manifest = module.manifest();
+  Limits limits;
+  SACCADE_TRY(readCapacity(manifest, capacity, limits));
+  std::vector<int32_t> ctas(manifest.entries.size(),
+                            capacity.ctas ? capacity.ctas : kDefaultMostCtas);
+  PlanMemory memory;
+  SACCADE_TRY(PlanMemory::layOut(manifest, limits,
+                                 capCtas(manifest, limits, ctas), memory));
+  bytes = memory.bytes;
+  return SACCADE_OK;
+}
+
+Status SaccadePlan::create(SaccadeModule &module, DLDevice device,
+                           const SaccadeCapacity &capacity,
+                           std::unique_ptr<SaccadePlan> &result) {
+  const Manifest &manifest = module.manifest();
+  std::unique_ptr<SaccadePlan> plan(new SaccadePlan(module, device));
+  SACCADE_TRY(readCapacity(manifest, capacity, plan->limits));
+  plan->flags = capacity.flags;
+  bool hostOnly = plan->flags & SACCADE_PLAN_HOST_ONLY;
+  if (!hostOnly) {
+    SACCADE_TRY(module.prepare(device));
+    if (manifest.isCpu())
+      SACCADE_TRY(module.cpuCode(plan->cpu));
+    else
+      SACCADE_TRY(module.cudaCode(device.device_id, plan->cuda));
+  }
+  std::vector<int32_t> ctas;
+  for (size_t e = 0; e < manifest.entries.size(); ++e) {
+    int32_t wanted = capacity.ctas;
+    if (!wanted && plan->cpu)
+      wanted = kCtasPerThread * cpuThreads();
+    else if (!wanted)
+      wanted = plan->cuda->device().info().processors *
+               plan->cuda->function(e).info.blocks_per_processor;
+    ctas.push_back(capacity.ctas ? wanted : std::min(wanted, kDefaultMostCtas));
+  }
+  plan->ctas = capCtas(manifest, plan->limits, ctas);
+  SACCADE_TRY(
+      PlanMemory::layOut(manifest, plan->limits, plan->ctas, plan->memory));
+  if (!hostOnly)
+    SACCADE_TRY(plan->allocate(capacity));
+  // The empty batch.
+  plan->batch.caches.resize(manifest.caches.size());
+  for (size_t e = 0; e < manifest.entries.size(); ++e)
+    plan->work.push_back(
+        planEntry(manifest, manifest.entries[e], plan->batch, 0, false));
+  result = std::move(plan);
+  return SACCADE_OK;
+}
+
+Status SaccadePlan::allocate(const SaccadeCapacity &capacity) {
+  std::string subject =
+      join("@", module.manifest().kernel, ": expects a workspace ");
+  if (cuda)
+    ring.emplace(cuda->device(), memory.bytes);
+  if (capacity.workspace) {
+    if (capacity.workspace_bytes < memory.bytes)
+      return fail(SACCADE_OUT_OF_CAPACITY, subject, "of ", memory.bytes,
+                  " bytes, but got ", capacity.workspace_bytes);
+    workspace = static_cast<char *>(capacity.workspace);
+    if (reinterpret_cast<uintptr_t>(workspace) % 16 != 0)
+      return invalid(subject, "aligned to 16 bytes");
+    return SACCADE_OK;
+  }
+  void *fresh = nullptr;
+  if (cuda)
+    SACCADE_TRY(cuda->device().allocate(memory.bytes, &fresh));
+  else
+    fresh = aligned_alloc(64, (memory.bytes + 63) & ~size_t(63));
+  if (!fresh)
+    return fail(SACCADE_OUT_OF_MEMORY, subject, "of ", memory.bytes, " bytes");
+  workspace = static_cast<char *>(fresh);
+  ownsWorkspace = true;
+  return SACCADE_OK;
+}
+
+SaccadePlan::~SaccadePlan() {
+  ring.reset();
+  if (!ownsWorkspace)
+    return;
+  // The message of an earlier failure is worth more than one of this.
+  if (cuda)
+    (void)cuda->device().free(workspace);
+  else
+    ::free(workspace);
+}
+
+Status SaccadePlan::update(const SaccadeBatch &source, void *stream) {
+  const Manifest &manifest = module.manifest();
+  Batch fresh;
+  SACCADE_TRY(readBatch(manifest, source, device, limits, fresh));
+  std::vector<EntryWork> freshWork;
+  for (size_t e = 0; e < manifest.entries.size(); ++e)
+    freshWork.push_back(planEntry(manifest, manifest.entries[e], fresh, ctas[e],
+                                  flags & SACCADE_PLAN_FIXED_GRID));
+  if (!(flags & SACCADE_PLAN_HOST_ONLY))
+    SACCADE_TRY(upload(fresh, freshWork, stream));
+  batch = std::move(fresh);
+  work = std::move(freshWork);
+  text.clear();
+  return SACCADE_OK;
+}
+
+Status SaccadePlan::upload(const Batch &fresh,
+                           const std::vector<EntryWork> &freshWork,
+                           void *stream) {
+  if (!cuda) {
+    memory.write(fresh, freshWork, workspace);
+    return SACCADE_OK;
+  }
+  // A captured copy would read the pinned buffer at each replay, when another
+  // plan lies in it. A run can be captured: it reads whatever plan is there.
+  const CudaDriver &driver = cuda->device().driver();
+  CUstream cudaStream = static_cast<CUstream>(stream);
+  {
+    CudaScope scope(cuda->device());
+    CUstreamCaptureStatus capturing = CU_STREAM_CAPTURE_STATUS_NONE;
+    SACCADE_TRY(driver.check(driver.cuStreamIsCapturing(cudaStream, &capturing),
+                             "cuStreamIsCapturing"));
+    if (capturing != CU_STREAM_CAPTURE_STATUS_NONE)
+      return invalid(
+          "@", module.manifest().kernel,
+          ": expects plans to be updated outside of a stream capture");
+  }
+  char *image;
+  SACCADE_TRY(ring->acquire(image));
+  std::vector<PlanMemory::Range> ranges = memory.write(fresh, freshWork, image);
+  return ring->send(ranges, workspace, cudaStream);
+}
+
+/// Fills in what the plan knows: items, requests, and the tables of caches.
+void SaccadePlan::putTables(size_t entry) {
+  auto address = [&](size_t offset) {
+    return static_cast<uint64_t>(
+        reinterpret_cast<uintptr_t>(workspace + offset));
+  };
+  words[SACCADE_WORD_ITEMS] = address(memory.entries[entry].items);
+  words[SACCADE_WORD_CTA_BEGIN] = address(memory.entries[entry].ctaBegin);
+  words[SACCADE_WORD_REQUESTS] = address(memory.requests);
+  words[SACCADE_WORD_WORKSPACE] = 0; // no item leaves a partial state
+  const Manifest &manifest = module.manifest();
+  for (size_t c = 0; c < manifest.caches.size(); ++c) {
+    uint64_t *cache = &words[manifest.arguments[manifest.caches[c]].word];
+    const CachePart &part = batch.caches[c];
+    cache[SACCADE_CACHE_SEGMENTS] = address(memory.segments[c]);
+    cache[SACCADE_CACHE_INDICES] =
+        part.deviceIndices ? reinterpret_cast<uintptr_t>(part.deviceIndices)
+                           : address(memory.indices);
+    cache[SACCADE_CACHE_BLOCK_ROWS] =
+        part.deviceBlockRows ? reinterpret_cast<uintptr_t>(part.deviceBlockRows)
+                             : address(memory.blockRows);
+  }
+}
+
+Status SaccadePlan::run(std::span<const SaccadeArgument> values, void *stream) {
+  const Manifest &manifest = module.manifest();
+  if (flags & SACCADE_PLAN_HOST_ONLY)
+    return invalid("@", manifest.kernel,
+                   ": expects a plan for a device, but got a host-only one");
+  SACCADE_TRY(bindArguments(manifest, batch, device, values, words));
+  for (size_t e = 0; e < manifest.entries.size(); ++e) {
+    const Entry &entry = manifest.entries[e];
+    int32_t grid = work[e].ctas();
+    if (grid == 0)
+      continue;
+    putTables(e);
+    if (cpu) {
+      runOnCpu((*cpu)[e], words.data(), grid);
+      continue;
+    }
+    CudaScope scope(cuda->device());
+    const CudaDriver &driver = cuda->device().driver();
+    void *parameters[] = {words.data()};
+    SACCADE_TRY(driver.check(
+        driver.cuLaunchKernel(cuda->function(e).handle, grid, 1, 1,
+                              entry.threads, 1, 1, entry.sharedBytes,
+                              static_cast<CUstream>(stream), parameters,
+                              nullptr),
+        join("@", manifest.kernel, ": cuLaunchKernel of '", entry.name, "'")));
+  }
+  return SACCADE_OK;
+}
+
+const std::string &SaccadePlan::describe() {
+  if (text.empty())
+    text = saccade::rt::describe(module.manifest(), batch, work);
+  return text;
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// A plan on a device: its workspace, the batch that is in it, and the launch of
+// a kernel over that batch.
+#ifndef SACCADE_RUNTIME_PLAN_H
+#define SACCADE_RUNTIME_PLAN_H
+
+#include "runtime/Module.h"
+#include "runtime/PlanMemory.h"
+#include "runtime/UploadRing.h"
+
+#include <optional>
+#include <span>
+
+struct SaccadePlan {
+  using Status = saccade::rt::Status;
+
+  static Status create(SaccadeModule &module, DLDevice device,
+                       const SaccadeCapacity &capacity,
+                       std::unique_ptr<SaccadePlan> &plan);
+  /// Workspace bytes for any device.
+  static Status bytes(const SaccadeModule &module,
+                      const SaccadeCapacity &capacity, size_t &bytes);
+  ~SaccadePlan();
+
+  Status update(const SaccadeBatch &batch, void *stream);
+  Status run(std::span<const SaccadeArgument> values, void *stream);
+  const std::string &describe();
+
+private:
+  SaccadePlan(SaccadeModule &module, DLDevice device)
+      : module(module), device(device) {}
+  Status allocate(const SaccadeCapacity &capacity);
+  Status upload(const saccade::rt::Batch &batch,
+                const std::vector<saccade::rt::EntryWork> &work, void *stream);
+  void putTables(size_t entry);
+
+  SaccadeModule &module;
+  const DLDevice device;
+  saccade::rt::Limits limits;
+  uint32_t flags = 0;
+  std::vector<int32_t> ctas; ///< per entry, at most
+  saccade::rt::PlanMemory memory;
+  char *workspace = nullptr; ///< of the device
+  bool ownsWorkspace = false;
+  saccade::rt::CudaCode *cuda = nullptr;
+  const std::vector<SaccadeCpuEntry> *cpu = nullptr;
+  std::optional<saccade::rt::UploadRing> ring;
+
+  saccade::rt::Batch batch;
+  std::vector<saccade::rt::EntryWork> work; ///< per entry
+  std::vector<uint64_t> words;              ///< of a run, kept for its memory
+  std::string text; ///< of describe; "" when out of date
+};
+
+#endif // SACCADE_RUNTIME_PLAN_H

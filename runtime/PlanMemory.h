@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Where the parts of a plan lie in its workspace. Offsets depend on the
+// capacity alone, so addresses never change and a captured CUDA graph replays
+// with a new plan; parts fill from their start, so only what is used is
+// uploaded.
+#ifndef SACCADE_RUNTIME_PLANMEMORY_H
+#define SACCADE_RUNTIME_PLANMEMORY_H
+
+#include "runtime/Planner.h"
+
+#include <span>
+#include <vector>
+
+namespace saccade::rt {
+
+struct PlanMemory {
+  /// Byte offsets, multiples of 16.
+  struct EntryOffsets {
+    size_t ctaBegin = 0, items = 0;
+  };
+  size_t requests = 0;
+  std::vector<size_t> segments; ///< per cache
+  std::vector<EntryOffsets> entries;
+  size_t blockRows = 0, indices = 0;
+  size_t bytes = 0; ///< of the whole
+
+  /// Lays out a workspace for launches of at most ctas[e] ctas of entry e.
+  static Status layOut(const Manifest &manifest, const Limits &limits,
+                       std::span<const int32_t> ctas, PlanMemory &memory);
+
+  /// A piece of the workspace that an update wrote.
+  struct Range {
+    size_t begin, end;
+  };
+
+  /// Writes a plan to an image of the workspace. The ranges that it wrote are
+  /// in ascending order; neighbours that a short gap parts are one.
+  std::vector<Range> write(const Batch &batch,
+                           const std::vector<EntryWork> &work, char *to) const;
+};
+
+} // namespace saccade::rt
+#endif // SACCADE_RUNTIME_PLANMEMORY_H

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The C API of modules and plans. It rejects null pointers and hands over to
+// the classes behind; out parameters are set only on success.
+#include "saccade/Runtime.h"
+
+#include "runtime/Module.h"
+#include "runtime/NotNull.h"
+#include "runtime/Plan.h"
+
+using namespace saccade::rt;
+
+SaccadeStatus saccade_module_load(const void *blob, size_t bytes,
+                                  const SaccadeCpuLoader *loader,
+                                  SaccadeModule **module) {
+  SACCADE_TRY(
+      notNull("saccade_module_load", {{"blob", blob}, {"module", module}}));
+  std::unique_ptr<SaccadeModule> loaded;
+  SACCADE_TRY(SaccadeModule::load({static_cast<const char *>(blob), bytes},
+                                  loader, loaded));
+  *module = loaded.release();
+  return SACCADE_OK;
+}
+
+void saccade_module_destroy(SaccadeModule *module) { delete module; }
+
+const char *saccade_module_manifest(const SaccadeModule *module) {
+  return module ? module->manifestText().c_str() : "";
+}
+
+namespace {
+Status checkEntry(const SaccadeModule &module, int32_t entry) {
+  size_t entries = module.manifest().entries.size();
+  if (entry < 0 || size_t(entry) >= entries)
+    return invalid("@", module.manifest().kernel, ": expects an entry below ",
+                   entries, ", but got ", entry);
+  return SACCADE_OK;
+}
+} // namespace
+
+SaccadeStatus saccade_module_code(const SaccadeModule *module, int32_t entry,
+                                  const void **code, size_t *bytes) {
+  SACCADE_TRY(notNull("saccade_module_code",
+                      {{"module", module}, {"code", code}, {"bytes", bytes}}));
+  SACCADE_TRY(checkEntry(*module, entry));
+  std::string_view section =
+      module->sections()[module->manifest().entries[entry].binary];
+  *code = section.data();
+  *bytes = section.size();
+  return SACCADE_OK;
+}
+
+SaccadeStatus saccade_module_prepare(SaccadeModule *module, DLDevice device) {
+  SACCADE_TRY(notNull("saccade_module_prepare", {{"module", module}}));
+  return module->prepare(device);
+}
+
+SaccadeStatus saccade_module_entry_info(SaccadeModule *module, DLDevice device,
+                                        int32_t entry, SaccadeEntryInfo *info) {
+  SACCADE_TRY(notNull("saccade_module_entry_info",
+                      {{"module", module}, {"info", info}}));
+  SACCADE_TRY(checkEntry(*module, entry));
+  SACCADE_TRY(module->prepare(device));
+  SaccadeEntryInfo found = {};
+  if (!module->manifest().isCpu()) {
+    CudaCode *code;
+    SACCADE_TRY(module->cudaCode(device.device_id, code));
+    found = code->function(entry).info;
+  }
+  *info = found;
+  return SACCADE_OK;
+}
+
+SaccadeStatus saccade_module_log(SaccadeModule *module, DLDevice device,
+                                 const char **log) {
+  SACCADE_TRY(
+      notNull("saccade_module_log", {{"module", module}, {"log", log}}));
+  SACCADE_TRY(module->prepare(device));
+  const char *found = "";
+  if (!module->manifest().isCpu()) {
+    CudaCode *code;
+    SACCADE_TRY(module->cudaCode(device.device_id, code));
+    found = code->log().c_str();
+  }
+  *log = found;
+  return SACCADE_OK;
+}
+
+SaccadeStatus saccade_plan_bytes(const SaccadeModule *module,
+                                 const SaccadeCapacity *capacity,
+                                 size_t *bytes) {
+  SACCADE_TRY(
+      notNull("saccade_plan_bytes",
+              {{"module", module}, {"capacity", capacity}, {"bytes", bytes}}));
+  return SaccadePlan::bytes(*module, *capacity, *bytes);
+}
+
+SaccadeStatus saccade_plan_create(SaccadeModule *module, DLDevice device,
+                                  const SaccadeCapacity *capacity,
+                                  SaccadePlan **plan) {
+  SACCADE_TRY(
+      notNull("saccade_plan_create",
+              {{"module", module}, {"capacity", capacity}, {"plan", plan}}));
+  std::unique_ptr<SaccadePlan> made;
+  SACCADE_TRY(SaccadePlan::create(*module, device, *capacity, made));
+  *plan = made.release();
+  return SACCADE_OK;
+}
+
+SaccadeStatus saccade_plan_update(SaccadePlan *plan, const SaccadeBatch *batch,
+                                  void *stream) {
+  SACCADE_TRY(
+      notNull("saccade_plan_update", {{"plan", plan}, {"batch", batch}}));
+  return plan->update(*batch, stream);
+}
+
+const char *saccade_plan_describe(SaccadePlan *plan) {
+  return plan ? plan->describe().c_str() : "";
+}
+
+void saccade_plan_destroy(SaccadePlan *plan) { delete plan; }
+
+SaccadeStatus saccade_run(SaccadePlan *plan, const SaccadeArgument *arguments,
+                          int32_t count, void *stream) {
+  SACCADE_TRY(notNull("saccade_run", {{"plan", plan}}));
+  if (count < 0)
+    return invalid("saccade_run: expects a count of 0 or more, but got ",
+                   count);
+  if (count > 0)
+    SACCADE_TRY(notNull("saccade_run", {{"arguments", arguments}}));
+  return plan->run({arguments, size_t(count)}, stream);
+}
