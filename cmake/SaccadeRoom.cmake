@@ -32,9 +32,24 @@ set_target_properties(saccade-prelude PROPERTIES CXX_COMPILER_LAUNCHER "")
 string(SHA256 sum "${SACCADE_PRELUDE} ${MLIR_VERSION} ${LLVM_PACKAGE_VERSION}
   ${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION} ${CMAKE_CXX_FLAGS}
   ${CMAKE_BUILD_TYPE} ${SACCADE_SANITIZE}")
-foreach(suffix pch gch)
-  file(WRITE ${PROJECT_BINARY_DIR}/CMakeFiles/saccade-prelude.dir/cmake_pch.hxx.${suffix}.sum ${sum})
-endforeach()
+set(SACCADE_PCH ${PROJECT_BINARY_DIR}/CMakeFiles/saccade-prelude.dir/cmake_pch.hxx)
+file(WRITE ${SACCADE_PCH}.pch.sum ${sum})
+file(WRITE ${SACCADE_PCH}.gch.sum ${sum})
+
+# saccade_uses_mlir(TARGET): compiled with the prelude, after what is generated.
+function(saccade_uses_mlir target)
+  add_dependencies(${target} saccade-tablegen)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    # As REUSE_FROM, less the -include of an absolute path that it adds: ccache
+    # would not find one tree's objects for another.
+    target_compile_options(${target} PRIVATE
+      $<$<COMPILE_LANGUAGE:CXX>:SHELL:-Winvalid-pch -include-pch ${SACCADE_PCH}.pch>)
+    get_target_property(sources ${target} SOURCES)
+    set_property(SOURCE ${sources} APPEND PROPERTY OBJECT_DEPENDS ${SACCADE_PCH}.pch)
+  else()
+    target_precompile_headers(${target} REUSE_FROM saccade-prelude)
+  endif()
+endfunction()
 
 function(saccade_room name)
   cmake_parse_arguments(ROOM "NO_MLIR" "" "DIRS;DEPS" ${ARGN})
@@ -53,7 +68,6 @@ function(saccade_room name)
   set_property(GLOBAL APPEND PROPERTY SACCADE_ROOMS ${name})
   target_link_libraries(${name} PUBLIC ${ROOM_DEPS})
   if(NOT ROOM_NO_MLIR)
-    target_precompile_headers(${name} REUSE_FROM saccade-prelude)
-    add_dependencies(${name} saccade-tablegen)
+    saccade_uses_mlir(${name})
   endif()
 endfunction()
