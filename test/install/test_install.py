@@ -14,9 +14,15 @@ HERE = Path(__file__).parent
 
 
 def output(*command, **options):
-    return subprocess.run(
-        [str(c) for c in command], check=True, capture_output=True, text=True, **options
-    ).stdout
+    done = subprocess.run(
+        [str(c) for c in command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **options,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
 
 
 @pytest.fixture(scope="session")
