@@ -2,8 +2,7 @@
  *
  * The file form of a compiled kernel: a header, a manifest in JSON that says
  * how to call the kernel, and its binaries. The compiler writes it, the runtime
- * and the disk cache read it; together with KernelABI.h it is all that they
- * share.
+ * and the disk cache read it; with KernelABI.h it is all that they share.
  *
  * Layout, little endian, offsets in bytes:
  *
@@ -29,9 +28,10 @@
  *     query      index of the query in arguments; -1 for a kernel that only
  *                appends
  *     arguments  in the order of the kernel's signature, each one of
- *       {"kind": "tensor", "name": "q", "role": "query" | "new_key" |
- * "new_value", "layout": "ragged" | "dense", "heads": 32, "dim": 128, "dtype":
- * "bf16" | "f16" | "f32", "order"?: "NHD" | "HND"}
+ *       {"kind": "tensor", "name": "q",
+ *        "role": "query" | "new_key" | "new_value",
+ *        "layout": "ragged" | "dense", "heads": 32, "dim": 128,
+ *        "dtype": "bf16" | "f16" | "f32", "order"?: "NHD" | "HND"}
  *       {"kind": "cache", "name": "kv", "heads": 8, "key_dim": 128,
  *        "layout": "paged" | "ragged" | "dense" | "block_sparse",
  *        "value_dim": 128, "dtype": ..., "order"?: ...,
@@ -47,7 +47,7 @@
  *       {"kind": "lse", "name": "lse", "layout": "ragged" | "dense",
  *        "heads": 32}   float32 [tokens, heads] or [batch, seq, heads]
  *       {"kind": "cache", "argument": 1}   the cache that an append returns:
- * the same memory as that argument; no words, and no value is passed for it
+ *        the memory of that argument; no words, and no value is passed for it
  *     entries    functions to launch, in this order, each
  *       name           symbol
  *       kind           "attend" | "append"
@@ -56,14 +56,16 @@
  *       group          query heads / KV heads; append: 1
  *       kv_heads       work items are made for each KV head
  *       kv_tile        keys per step (the planner's text and cost)
- *       row_block?     packed rows of a block-sparse row block (block[0] *
- * group; the greatest common divisor where several caches differ): items are
- * cut at its multiples; 0: none caches         arguments that the entry folds
- * or writes, e.g. [1] threads        threads of a block; CPU: 1 shared_bytes
- * dynamic shared memory of a block; CPU: 0 binary         index of the section
- * that holds the code format         "ptx" | "cubin" | "elf" cost?
- * {"alpha": 1.0, "beta": 1.0}: an item costs alpha * rows + beta * keys, in any
- * unit
+ *       row_block?     packed rows of a block-sparse row block, block[0] *
+ *                      group (the greatest common divisor where several caches
+ *                      differ): items are cut at its multiples; 0: none
+ *       caches         arguments that the entry folds or writes, e.g. [1]
+ *       threads        threads of a block; CPU: 1
+ *       shared_bytes   dynamic shared memory of a block; CPU: 0
+ *       binary         index of the section that holds the code
+ *       format         "ptx" | "cubin" | "elf"
+ *       cost?          {"alpha": 1.0, "beta": 1.0}: an item costs
+ *                      alpha * rows + beta * keys, in any unit
  *
  * Words (KernelABI.h): the header's, then those of the arguments in order, then
  * those of the results: tensor and lse SACCADE_TENSOR_WORDS, cache

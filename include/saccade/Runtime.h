@@ -12,9 +12,8 @@
  *   row-major, data + byte_offset is the first element. The callee keeps no
  *   pointer to a DLTensor after the call returns; the memory it describes must
  *   stay alive until the work on the stream is done.
- * - A stream is a CUstream (what torch.cuda.current_stream().cuda_stream
- * gives), NULL for the default stream; ignored on the CPU, where calls are
- * synchronous.
+ * - A stream is a CUstream (torch.cuda.current_stream().cuda_stream), NULL for
+ *   the default stream; ignored on the CPU, where calls are synchronous.
  * - Modules may be used from many threads at once. A plan may be used from one
  *   thread at a time, and its runs belong to one stream at a time.
  * - Lengths are in tokens, positions and indices below SACCADE_MAX_POSITION.
@@ -35,18 +34,17 @@
 extern "C" {
 #endif
 
-/*===-- Devices
- * ---------------------------------------------------------------*/
+/*===-- Devices --===*/
 
 typedef struct SaccadeDeviceInfo {
-  char name[128];     /* as the driver or the kernel names it               */
-  char target[32];    /* "sm_90a", "sm_80", ...; "cpu" on the host          */
-  int32_t processors; /* SMs; CPU: threads that a run uses                  */
-  int32_t capability; /* 10 * major + minor; CPU: 0                         */
-  int32_t driver;     /* cuDriverGetVersion(), e.g. 12080; CPU: 0           */
+  char name[128];     /* as the driver or the kernel names it */
+  char target[32];    /* "sm_90a", "sm_80", ...; "cpu" on the host */
+  int32_t processors; /* SMs; CPU: threads that a run uses */
+  int32_t capability; /* 10 * major + minor; CPU: 0 */
+  int32_t driver;     /* cuDriverGetVersion(), e.g. 12080; CPU: 0 */
   int32_t reserved;
-  int64_t shared_bytes; /* largest dynamic shared memory of a block; CPU: 0   */
-  int64_t memory_bytes; /* total memory of the device; CPU: 0                 */
+  int64_t shared_bytes; /* largest dynamic shared memory of a block; CPU: 0 */
+  int64_t memory_bytes; /* total memory of the device; CPU: 0 */
 } SaccadeDeviceInfo;
 
 /* Number of CUDA devices that can be used; 0 without a driver. */
@@ -60,8 +58,7 @@ SACCADE_API SaccadeStatus saccade_device_info(DLDevice device,
  * SACCADE_NUM_THREADS or else the CPUs that this process may use. */
 SACCADE_API SaccadeStatus saccade_set_num_threads(int32_t threads);
 
-/*===-- Memory and time, for callers without a framework
- * ----------------------*/
+/*===-- Memory and time, for callers without a framework --===*/
 
 /* Allocates device (or 64-byte aligned host) memory; release it with
  * saccade_memory_free on the same device. Zero bytes give a null pointer. */
@@ -89,8 +86,7 @@ SACCADE_API SaccadeStatus saccade_event_elapsed(SaccadeEvent *begin,
                                                 float *milliseconds);
 SACCADE_API void saccade_event_destroy(SaccadeEvent *event);
 
-/*===-- Modules: compiled kernels
- * ---------------------------------------------*/
+/*===-- Modules: compiled kernels --===*/
 
 typedef struct SaccadeModule SaccadeModule;
 
@@ -110,8 +106,8 @@ SACCADE_API void saccade_set_error(const char *message);
 
 /* Reads a blob (Blob.h) and copies it. The code is loaded when it is first
  * planned for or run on a device. loader may be NULL for kernels that are not
- * for the CPU, or that are only planned and described. SACCADE_BAD_BLOB:
- * truncated, damaged, or of another ABI version. */
+ * for the CPU, or that are only planned and described.
+ * SACCADE_BAD_BLOB: truncated, damaged, or of another ABI version. */
 SACCADE_API SaccadeStatus saccade_module_load(const void *blob, size_t bytes,
                                               const SaccadeCpuLoader *loader,
                                               SaccadeModule **module);
@@ -133,8 +129,8 @@ SACCADE_API SaccadeStatus saccade_module_prepare(SaccadeModule *module,
                                                  DLDevice device);
 
 /* What is known of an entry on a device after loading it: registers per thread,
- * bytes of spilled local memory per thread, blocks resident per SM (CUDA only).
- */
+ * bytes of local memory per thread (spills), blocks resident per SM; CUDA only,
+ * else 0. */
 typedef struct SaccadeEntryInfo {
   int32_t registers;
   int32_t local_bytes;
@@ -151,8 +147,7 @@ SACCADE_API SaccadeStatus saccade_module_entry_info(SaccadeModule *module,
 SACCADE_API SaccadeStatus saccade_module_log(SaccadeModule *module,
                                              DLDevice device, const char **log);
 
-/*===-- Plans: who computes what
- * ----------------------------------------------*/
+/*===-- Plans: who computes what --===*/
 
 typedef struct SaccadePlan SaccadePlan;
 
@@ -161,8 +156,8 @@ enum SaccadePlanFlags {
    * captured CUDA graph replays with the next plan: all addresses and the grid
    * stay as they are. Update outside of the capture. A replay checks nothing:
    * its batches must fit the tensors of the captured run, and their tables must
-   * lie where those of that run lay (in the plan, or at the same device
-   * address). */
+   * lie where those of that run lay (in the plan, or at that device address).
+   */
   SACCADE_PLAN_FIXED_GRID = 1,
   /* Plan and describe only: no device is touched, and runs are refused. ctas
    * must be given. */
@@ -171,49 +166,52 @@ enum SaccadePlanFlags {
 
 /* What the largest batch needs. The workspace is allocated once, from this. */
 typedef struct SaccadeCapacity {
-  int32_t requests; /* requests of a batch                                 */
-  int32_t ctas;     /* blocks of a launch; 0: SMs x resident blocks, CPU:
-                       four per thread                                     */
+  int32_t requests;     /* requests of a batch */
+  int32_t ctas;         /* blocks of a launch; 0: SMs x resident blocks, CPU:
+                           four per thread */
   int64_t query_tokens; /* sum of q_len over a batch */
   int64_t indices;      /* page ids and key blocks that are given on the host,
-                           all caches and requests together                    */
+                           all caches and requests together */
   int64_t row_blocks;   /* row blocks of all block-sparse caches whose table is
-                           given on the host                                   */
-  uint32_t flags; /* SaccadePlanFlags                                    */
+                           given on the host */
+  uint32_t flags;       /* SaccadePlanFlags */
   uint32_t reserved;
   void *workspace;        /* memory of the device for the plan, 16-byte
-                             aligned, owned by the caller; NULL: allocated    */
-  size_t workspace_bytes; /* its size, at least saccade_plan_bytes            */
+                             aligned, owned by the caller; NULL: allocated */
+  size_t workspace_bytes; /* its size, at least saccade_plan_bytes */
 } SaccadeCapacity;
 
 /* One cache of a batch. All arrays but the tables are on the host and are read
  * during the call only; r is a request.
  *
  *   paged         indices 1-D: page ids of request r are
- *                 indices[indptr[r] .. indptr[r+1]); last_page_len[r]
- * in 1..page says how full the last is (any value in 0..page if there is none),
- * or lengths[r] gives the tokens; if both, they must agree. indices 2-D
- * [requests, max_pages], any row stride: request r owns the first
- * ceil(lengths[r] / page) ids of its row. ragged        indptr[r] ..
- * indptr[r+1] are rows of the packed tensor; without indptr, lengths are laid
- * end to end from row 0. With both, lengths[r] may be less than the rows. dense
- * lengths[r] tokens of batch r are valid. block_sparse  as ragged, and: row
- * block b of request r (block[0] query tokens, ceil(q_len / block[0]) of them,
- * counted through the batch) attends to the key blocks indices[block_rows[b] ..
- * block_rows[b+1]), strictly ascending, each of block[1] keys from the start of
- * the request's part.
+ *                 indices[indptr[r] .. indptr[r+1]); last_page_len[r], 1 to
+ *                 page, says how full the last is (0 to page if there is
+ *                 none), or lengths[r] gives the tokens; if both, they must
+ *                 agree. indices 2-D [requests, max_pages], any row stride:
+ *                 request r owns the first ceil(lengths[r] / page) ids of its
+ *                 row.
+ *   ragged        indptr[r] .. indptr[r+1] are rows of the packed tensor;
+ *                 without indptr, lengths are laid end to end from row 0. With
+ *                 both, lengths[r] may be less than the rows.
+ *   dense         lengths[r] tokens of batch r are valid.
+ *   block_sparse  as ragged, and: row block b of request r (block[0] query
+ *                 tokens, ceil(q_len / block[0]) of them, counted through the
+ *                 batch) attends to the key blocks
+ *                 indices[block_rows[b] .. block_rows[b+1]), ascending without
+ *                 repeats, each of block[1] keys from the start of the
+ *                 request's part.
  *
  * Tables are int32, unit last stride, on the host (copied into the plan, and
- * checked) or on the plan's device (used in place: their contents are checked
- * by the kernel, which never follows an id out of bounds; they must stay alive
- * and unchanged until the runs are done). block_rows and indices lie on one
- * device. */
+ * checked) or on the plan's device (used in place: the kernel never follows an
+ * id out of bounds; they must stay alive and unchanged until the runs are
+ * done). block_rows and indices lie on one device. */
 typedef struct SaccadeCacheBatch {
-  const int32_t *lengths; /* [requests] or NULL                          */
-  const int32_t *indptr;  /* [requests + 1] or NULL                      */
+  const int32_t *lengths;       /* [requests] or NULL */
+  const int32_t *indptr;        /* [requests + 1] or NULL */
   const int32_t *last_page_len; /* [requests] or NULL */
-  const DLTensor *indices;    /* paged, block-sparse                         */
-  const DLTensor *block_rows; /* block-sparse: 1-D [row blocks + 1]          */
+  const DLTensor *indices;      /* paged, block-sparse */
+  const DLTensor *block_rows;   /* block-sparse: 1-D [row blocks + 1] */
   const void *reserved[3];
 } SaccadeCacheBatch;
 
@@ -223,22 +221,22 @@ typedef struct SaccadeCacheBatch {
  * batch entry. An append writes its q_len new tokens at the end of the cache's
  * length, which counts them already. */
 typedef struct SaccadeBatch {
-  int32_t requests;     /* 0 is a batch: nothing is launched     */
-  int32_t num_caches;   /* as many as the kernel has cache arguments   */
-  const int32_t *q_len; /* [requests] or NULL                               */
-  const int32_t *q_indptr;         /* [requests + 1] or NULL         */
+  int32_t requests;        /* 0 is a batch: nothing is launched */
+  int32_t num_caches;      /* as many as the kernel has cache arguments */
+  const int32_t *q_len;    /* [requests] or NULL */
+  const int32_t *q_indptr; /* [requests + 1] or NULL */
   const SaccadeCacheBatch *caches; /* [num_caches], in signature order */
   const void *reserved[3];
 } SaccadeBatch;
 
-/* Bytes of device workspace that a plan of this capacity takes, on any device.
- */
+/* Bytes of workspace that a plan of this capacity takes at most, on any
+ * device. */
 SACCADE_API SaccadeStatus saccade_plan_bytes(const SaccadeModule *module,
                                              const SaccadeCapacity *capacity,
                                              size_t *bytes);
 
-/* Makes an empty plan (zero requests) for a device. The module must outlive it.
- */
+/* Makes an empty plan (zero requests) for a device. The module must outlive
+ * it. */
 SACCADE_API SaccadeStatus saccade_plan_create(SaccadeModule *module,
                                               DLDevice device,
                                               const SaccadeCapacity *capacity,
@@ -246,8 +244,8 @@ SACCADE_API SaccadeStatus saccade_plan_create(SaccadeModule *module,
 
 /* Checks the batch, cuts it into work items and sends them to the device in
  * stream order. The host arrays may be reused at once. On failure the plan
- * keeps the batch it had. SACCADE_OUT_OF_CAPACITY: the batch is larger than the
- * capacity. */
+ * keeps the batch it had.
+ * SACCADE_OUT_OF_CAPACITY: the batch is larger than the capacity. */
 SACCADE_API SaccadeStatus saccade_plan_update(SaccadePlan *plan,
                                               const SaccadeBatch *batch,
                                               void *stream);
@@ -255,19 +253,18 @@ SACCADE_API SaccadeStatus saccade_plan_update(SaccadePlan *plan,
 /* The plan as text; owned by the plan, valid until its next update. */
 SACCADE_API const char *saccade_plan_describe(SaccadePlan *plan);
 
-/* Destroys the plan; launched work that uses it must be done. NULL is allowed.
- */
+/* Destroys the plan; launched work that uses it must be done. NULL is
+ * allowed. */
 SACCADE_API void saccade_plan_destroy(SaccadePlan *plan);
 
-/*===-- Running
- * ---------------------------------------------------------------*/
+/*===-- Running --===*/
 
 typedef enum SaccadeArgumentKind {
   SACCADE_ARG_TENSOR = 0, /* tensor */
   SACCADE_ARG_CACHE = 1,  /* tensor = keys, values = values; or tensor = both,
-                             values = NULL (paged, 5-D)                        */
+                             values = NULL (paged, 5-D) */
   SACCADE_ARG_SCALAR = 2, /* real for f32, integer for i32 */
-  SACCADE_ARG_TABLE = 3 /* tensor, 1-D contiguous                            */
+  SACCADE_ARG_TABLE = 3   /* tensor, 1-D contiguous */
 } SaccadeArgumentKind;
 
 /* One argument or result of a run. Shapes (H heads, D dim; HND order swaps the
@@ -276,12 +273,14 @@ typedef enum SaccadeArgumentKind {
  *   ragged        [tokens, H, D]        HND [H, tokens, D]
  *   dense         [batch, seq, H, D]    HND [batch, H, seq, D]
  *   paged         [pages, page, H, D]   HND [pages, H, page, D], K and V apart;
- *                 or both in one [pages, 2, page, H, D] / [pages, 2, H, page,
- * D] block_sparse  as ragged LSE           float32 [tokens, H] or [batch, seq,
- * H], natural base tables        per_head [H], per_request [>= requests],
- * per_token [>= sum of kv_len] (request after request), bits: uint8, request
- * after request, each q_len x kv_len bits row-major, little bit order, padded
- * to a byte
+ *                 or both in one [pages, 2, page, H, D], HND
+ *                 [pages, 2, H, page, D]
+ *   block_sparse  as ragged
+ *   LSE           float32 [tokens, H] or [batch, seq, H], natural base
+ *   tables        per_head [H], per_request [>= requests], per_token [>= sum
+ *                 of kv_len] (request after request), bits: uint8, request
+ *                 after request, each q_len x kv_len bits row-major, little bit
+ *                 order, padded to a byte
  *
  * Tensors may be longer than the batch needs. The last stride of tensors and
  * caches is 1. On a GPU data and all other strides are multiples of 16 bytes. A
@@ -298,8 +297,8 @@ typedef struct SaccadeArgument {
 
 /* Launches the kernel's entries over the plan's batch, on the plan's device and
  * in stream order; the CPU returns when they are done. arguments: those of the
- * kernel, then its results (without the caches that it returns), count in all.
- */
+ * kernel, then its results (without the caches that it returns), count in
+ * all. */
 SACCADE_API SaccadeStatus saccade_run(SaccadePlan *plan,
                                       const SaccadeArgument *arguments,
                                       int32_t count, void *stream);

@@ -20,17 +20,17 @@ extern "C" {
 typedef enum SaccadeStatus {
   SACCADE_OK = 0,
   SACCADE_INVALID_ARGUMENT = 1, /* a value, shape, dtype or pointer is wrong */
-  SACCADE_OUT_OF_CAPACITY = 2, /* more work than the plan was created for     */
-  SACCADE_BAD_BLOB = 3,        /* a kernel binary is damaged or of another
-                                  version                                     */
-  SACCADE_NO_DEVICE = 4,       /* no driver, no such device, or a device that
-                                  cannot run this target                      */
-  SACCADE_DRIVER_ERROR = 5,    /* the CUDA driver refused; the message quotes
-                                  it, with the JIT's log where there is one   */
-  SACCADE_OUT_OF_MEMORY = 6,   /* host or device memory                       */
-  SACCADE_BAD_SPEC = 7,      /* the spec does not parse, verify or compile; the
-                                message holds the diagnostics               */
-  SACCADE_INTERNAL_ERROR = 8 /* a defect of Saccade                         */
+  SACCADE_OUT_OF_CAPACITY = 2,  /* more work than the plan was created for */
+  SACCADE_BAD_BLOB = 3,         /* a kernel binary is damaged or of another
+                                   version */
+  SACCADE_NO_DEVICE = 4,        /* no driver, no such device, or a device that
+                                   cannot run this target */
+  SACCADE_DRIVER_ERROR = 5,     /* the CUDA driver refused; the message quotes
+                                   it, with the JIT's log where there is one */
+  SACCADE_OUT_OF_MEMORY = 6,    /* host or device memory */
+  SACCADE_BAD_SPEC = 7,         /* the spec does not parse, verify or compile;
+                                   the message holds the diagnostics */
+  SACCADE_INTERNAL_ERROR = 8    /* a defect of Saccade */
 } SaccadeStatus;
 
 /* The message of the calling thread's last failure: one or more lines without a
