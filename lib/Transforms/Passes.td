@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The passes within one level, attn to attn and tile to tile. Each has one file,
+// one test and one name.
+
+#ifndef SACCADE_TRANSFORMS_PASSES_TD
+#define SACCADE_TRANSFORMS_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+//===----------------------------------------------------------------------===//
+// attn
+//===----------------------------------------------------------------------===//
+
+def ChooseSchedulePass : Pass<"attn-choose-schedule", "::saccade::attn::KernelOp"> {
+  let summary = "Gives each kernel the schedule that its shape and target ask for";
+  let description = [{
+    Tile shapes follow from head dims, element type and what the target's memory
+    holds. A kernel that has a schedule keeps it.
+
+    Before: `attn.kernel @decode(...) { ... }`
+    After: `attn.kernel @decode(...) attributes {schedule = #tile.schedule<rows = 64,
+    keys = 64, warps = 4, weights = bf16>} { ... }`
+  }];
+  let options = [
+    Option<"target", "target", "std::string", /*default=*/"\"cpu\"",
+           "cpu, or a GPU architecture such as sm_90a">
+  ];
+  let dependentDialects = ["::saccade::tile::TileDialect"];
+}
+
+//===----------------------------------------------------------------------===//
+// tile
+//===----------------------------------------------------------------------===//
+
+def SplitFullTilesPass : Pass<"tile-split-full-tiles", "::saccade::tile::EntryOp"> {
+  let summary = "Tests masks only in tiles that they cut";
+  let description = [{
+    A mask whose predicate is known to hold on full tiles becomes a branch.
+
+    Before: `%r = tile.mask %s unless %full fill %inf { ... }`
+    After: `%r = scf.if %full { yield %s } else { tile.mask %s unless %false ... }`
+  }];
+  let dependentDialects = ["::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect"];
+}
+
+def LowerMasksPass : Pass<"tile-lower-masks", "::saccade::tile::EntryOp"> {
+  let summary = "Turns masks into maps that select";
+  let description = [{
+    Before: `tile.mask %s unless %full fill %inf { ^bb(%row, %column): ... yield %keep }`
+    After: `tile.map (%s) { ^bb(%x, %row, %column): ... yield select(%keep, %x, %inf) }`
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+}
+
+def FuseMapsPass : Pass<"tile-fuse-maps", "::saccade::tile::EntryOp"> {
+  let summary = "Fuses maps into the maps that read them";
+  let description = [{
+    A map whose only reader is a map of the same block is computed there, so that
+    its tile is never stored. Column vectors are not fused into tiles: they
+    would be computed once an element.
+
+    Before: `%a = tile.map (%s) {f}; %b = tile.map (%a, %m) {g}`
+    After: `%b = tile.map (%s, %m) {g(f)}`
+  }];
+}
+
+def LowerItemLoopPass : Pass<"tile-lower-item-loop", "::saccade::tile::EntryOp"> {
+  let summary = "Makes the loop over work items explicit";
+  let description = [{
+    A CTA runs the items from `cta_begin[cta]` to `cta_begin[cta + 1]`, as the plan
+    assigned them.
+
+    Before: `tile.for_each_item %words { ^bb(%request, ...): ... }`
+    After: `scf.for %i = %begin to %end { %request = tile.lookup %items[...] ... }`
+  }];
+  let dependentDialects = ["::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect"];
+}
+
+#endif // SACCADE_TRANSFORMS_PASSES_TD
