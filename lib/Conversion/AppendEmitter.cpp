@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The body of an append entry: rows of new keys and values go to their places
+// in a paged cache. Here rows of an item are tokens, not packed rows.
+
+#include "lib/Conversion/AppendEmitter.h"
+
+#include "dialects/Tile/Tile.h"
+#include "include/saccade/KernelABI.h"
+#include "lib/Conversion/AttendEmitter.h"
+
+using namespace mlir;
+using namespace saccade;
+
+/// Copies one of the two tensors.
+static void copyRows(ImplicitLocOpBuilder &b, const ItemScope &item,
+                     const CacheWalk &walk, int64_t cacheWord, int64_t sourceWord,
+                     tile::TileType type, bool values) {
+  auto load =
+      tile::LoadOp::create(b, type, readAddress(b, item.words, sourceWord));
+  emitRows(b, load.getRows(), [&](ImplicitLocOpBuilder &b, Scalar row) {
+    ItemScope scope = item.in(b);
+    Scalar offset =
+        scope.tensorOffset(b, sourceWord, scope.packed(row), scope.kvHead);
+    return std::pair(offset, scope.present(row));
+  });
+  auto store = tile::StoreOp::create(b, load, walk.base(b, values));
+  emitRows(b, store.getRows(), [&](ImplicitLocOpBuilder &b, Scalar row) {
+    ItemScope scope = item.in(b);
+    Scalar place = scope.queryPosition(scope.packed(row)) - walk.start;
+    CacheRow there = walk.row(b, place);
+    // A page id outside the cache is not clamped here: the row is dropped.
+    Scalar page = walk.pageOf(b, place).wide();
+    Scalar limit =
+        readI64(b, item.words, cacheWord + SACCADE_CACHE_LIMIT);
+    Scalar owned = page.atLeast(0) & page.less(limit) & place.atLeast(0);
+    return std::pair(walk.offset(b, there, values),
+                     scope.present(row) & there.present & owned);
+  });
+}
+
+void saccade::emitAppend(ImplicitLocOpBuilder &b, const ItemScope &item,
+                         const KernelWords &kernelWords, int64_t rows,
+                         attn::AppendOp append) {
+  attn::LayoutType layout = append.getCache().getType();
+  Value cache = append.getCache();
+  while (auto earlier = cache.getDefiningOp<attn::AppendOp>())
+    cache = earlier.getCache();
+  int64_t cacheWord = kernelWords.of(cast<BlockArgument>(cache));
+  CacheWalk walk(b, item, layout, cacheWord, rows);
+  auto copy = [&](Value source, int64_t columns, bool values) {
+    auto type = tile::TileType::get(b.getContext(), rows, columns,
+                                    layout.getElementType());
+    copyRows(b, item, walk, cacheWord,
+             kernelWords.of(cast<BlockArgument>(source)), type, values);
+  };
+  copy(append.getKey(), layout.getHeadDim(), /*values=*/false);
+  copy(append.getValue(), layout.getValueDim(), /*values=*/true);
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Emits the body of an attend entry: fold, merge and finish of states, as tile
+// operations. Pieces of -convert-attn-to-tile.
+
+#ifndef SACCADE_LIB_CONVERSION_ATTENDEMITTER_H
+#define SACCADE_LIB_CONVERSION_ATTENDEMITTER_H
+
+#include "dialects/Tile/Tile.h"
+#include "lib/Conversion/CacheWalk.h"
+
+namespace saccade {
+
+/// The state (m, l, O) of the rows of an item as tiles. m is in units of log2:
+/// the largest logit times log2(e). Without softmax only O is there.
+struct TileState {
+  mlir::Value max, sum, output;
+};
+
+class AttendEmitter {
+public:
+  AttendEmitter(const ItemScope &item, const KernelWords &kernelWords,
+                tile::ScheduleAttr schedule)
+      : item(item), kernelWords(kernelWords), schedule(schedule) {}
+
+  /// Folds the cache of an attend, a KV tile at a time.
+  TileState fold(mlir::ImplicitLocOpBuilder &b, attn::AttendOp attend);
+  /// The state of both caches.
+  TileState merge(mlir::ImplicitLocOpBuilder &b, const TileState &lhs,
+                  const TileState &rhs);
+  /// Writes the output, and the LSE if there is one, of a finished state; the
+  /// words are those of the results they are returned as.
+  void finish(mlir::ImplicitLocOpBuilder &b, attn::FinishOp finish,
+              TileState state, std::optional<int64_t> outputWord,
+              std::optional<int64_t> lseWord);
+
+private:
+  struct KeyTile;
+  BoundVariant bind(mlir::ImplicitLocOpBuilder &b, mlir::FlatSymbolRefAttr name,
+                    mlir::Operation *user, mlir::ValueRange parameters);
+  mlir::Value loadQuery(mlir::ImplicitLocOpBuilder &b, attn::AttendOp attend,
+                        const BoundVariant &variant);
+  mlir::Value loadCacheTile(mlir::ImplicitLocOpBuilder &b, const CacheWalk &walk,
+                            const BoundVariant &variant, Scalar tileIndex,
+                            int64_t columns, mlir::Type element, bool values);
+  mlir::Value maskedLogits(mlir::ImplicitLocOpBuilder &b, const CacheWalk &walk,
+                           const BoundVariant &variant, Scalar tileIndex,
+                           mlir::Value full, mlir::Value products,
+                           mlir::Value scale);
+  TileState step(mlir::ImplicitLocOpBuilder &b, const BoundVariant &variant,
+                 mlir::Value logits, mlir::Value valueTile, TileState state);
+  TileState emptyState(mlir::ImplicitLocOpBuilder &b, int64_t valueDim,
+                       attn::Normalizer normalizer);
+  llvm::SmallVector<mlir::Value> bounds(mlir::ImplicitLocOpBuilder &b,
+                                        const BoundVariant &variant);
+  void store(mlir::ImplicitLocOpBuilder &b, mlir::Value tile, int64_t word);
+
+  tile::TileType column() const;
+
+  const ItemScope &item;
+  const KernelWords &kernelWords;
+  tile::ScheduleAttr schedule;
+};
+
+/// A map of tiles; `body` gets the elements and row and column.
+mlir::Value emitMap(
+    mlir::ImplicitLocOpBuilder &b, tile::TileType type, mlir::ValueRange inputs,
+    llvm::function_ref<mlir::Value(mlir::ImplicitLocOpBuilder &,
+                                   mlir::ValueRange, Scalar row, Scalar column)>
+        body);
+
+/// A row function over a tile.
+mlir::Value emitMapRows(
+    mlir::ImplicitLocOpBuilder &b, mlir::Value tile,
+    llvm::function_ref<mlir::Value(mlir::ImplicitLocOpBuilder &, mlir::Value,
+                                   Scalar row)>
+        body);
+
+/// Adds a block of rows to a load or store: `body` gives offset and presence.
+void emitRows(
+    mlir::ImplicitLocOpBuilder &b, mlir::Region &region,
+    llvm::function_ref<std::pair<Scalar, Scalar>(mlir::ImplicitLocOpBuilder &,
+                                                 Scalar row)>
+        body);
+
+} // namespace saccade
+
+#endif // SACCADE_LIB_CONVERSION_ATTENDEMITTER_H

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Turns kernels into tile entries. This file only says which operation becomes
+// what; the emitters beside it hold the arithmetic.
+
+#include "lib/Conversion/AppendEmitter.h"
+#include "lib/Conversion/AttendEmitter.h"
+#include "lib/Conversion/Passes.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+namespace saccade {
+#define GEN_PASS_DEF_CONVERTATTNTOTILEPASS
+#include "lib/Conversion/Passes.h.inc"
+} // namespace saccade
+
+using namespace mlir;
+using namespace saccade;
+
+namespace {
+/// Starts an entry; leaves the builder in the body of its item loop.
+struct EntryBody {
+  Value words;
+  ValueRange item;
+};
+} // namespace
+
+static EntryBody startEntry(ImplicitLocOpBuilder &b, StringRef name,
+                            tile::EntryKind kind, tile::ItemsAttr items,
+                            tile::ScheduleAttr schedule) {
+  auto entry = tile::EntryOp::create(b, name, kind, items, schedule);
+  Block *body = b.createBlock(&entry.getBody(), {},
+                              {tile::WordsType::get(b.getContext())}, {b.getLoc()});
+  auto loop = tile::ForEachItemOp::create(b, body->getArgument(0));
+  SmallVector<Type> six(6, b.getI32Type());
+  SmallVector<Location> locations(6, b.getLoc());
+  Block *block = b.createBlock(&loop.getBody(), {}, six, locations);
+  return {body->getArgument(0), block->getArguments()};
+}
+
+static void convertAppend(ImplicitLocOpBuilder &b, StringRef name,
+                          attn::AppendOp append, const KernelWords &kernelWords,
+                          tile::ScheduleAttr schedule) {
+  OpBuilder::InsertionGuard guard(b);
+  attn::LayoutType cache = append.getCache().getType();
+  auto items = tile::ItemsAttr::get(b.getContext(), schedule.getRows(), /*group=*/1,
+                                    cache.getHeads(), schedule.getKeys(),
+                                    /*row_block=*/0);
+  EntryBody body = startEntry(b, name, tile::EntryKind::append, items, schedule);
+  ItemScope item(b, body.words, body.item, /*group=*/1, cache.getHeads());
+  emitAppend(b, item, kernelWords, schedule.getRows(), append);
+}
+
+/// Rows that no item may straddle: the row blocks of the block-sparse caches.
+static int64_t rowBlock(attn::KernelOp kernel, int64_t group) {
+  int64_t block = 0;
+  for (BlockArgument cache : kernel.getCaches())
+    if (auto sparse = dyn_cast<attn::BlockSparseType>(cache.getType()))
+      block = std::gcd(block, sparse.getBlockRows() * group);
+  return block;
+}
+
+static void convertAttends(ImplicitLocOpBuilder &b, attn::KernelOp kernel,
+                           const KernelWords &kernelWords,
+                           tile::ScheduleAttr schedule) {
+  auto attends = kernel.getBody().getOps<attn::AttendOp>();
+  if (attends.empty())
+    return;
+  OpBuilder::InsertionGuard guard(b);
+  attn::AttendOp first = *attends.begin();
+  int64_t queryHeads = first.getQuery().getType().getHeads();
+  int64_t heads = first.getCache().getType().getHeads();
+  int64_t group = queryHeads / heads;
+  auto items = tile::ItemsAttr::get(b.getContext(), schedule.getRows(), group,
+                                    heads, schedule.getKeys(),
+                                    rowBlock(kernel, group));
+  EntryBody body = startEntry(b, kernel.getSymName(), tile::EntryKind::attend,
+                              items, schedule);
+  ItemScope item(b, body.words, body.item, group, queryHeads);
+  AttendEmitter emitter(item, kernelWords, schedule);
+
+  // The word of a finished value: where attn.return hands it out.
+  auto resultWord = [&](Value value) -> std::optional<int64_t> {
+    for (auto [index, operand] : llvm::enumerate(kernel.getReturn()->getOperands()))
+      if (operand == value)
+        return kernelWords.ofResult(index);
+    return std::nullopt;
+  };
+
+  DenseMap<Value, TileState> states;
+  for (Operation &op : kernel.getBody().front()) {
+    b.setLoc(op.getLoc());
+    llvm::TypeSwitch<Operation *>(&op)
+        .Case([&](attn::AttendOp attend) {
+          states[attend.getState()] = emitter.fold(b, attend);
+        })
+        .Case([&](attn::MergeOp merge) {
+          states[merge.getResult()] = emitter.merge(
+              b, states.lookup(merge.getLhs()), states.lookup(merge.getRhs()));
+        })
+        .Case([&](attn::FinishOp finish) {
+          emitter.finish(b, finish, states.lookup(finish.getState()),
+                         resultWord(finish.getOutput()),
+                         finish.getLse() ? resultWord(finish.getLse())
+                                         : std::nullopt);
+        });
+  }
+}
+
+namespace {
+struct ConvertAttnToTile : saccade::impl::ConvertAttnToTilePassBase<ConvertAttnToTile> {
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    for (auto kernel : llvm::make_early_inc_range(module.getOps<attn::KernelOp>()))
+      if (failed(convert(kernel)))
+        return signalPassFailure();
+    for (auto variant :
+         llvm::make_early_inc_range(module.getOps<attn::VariantOp>()))
+      variant.erase();
+  }
+
+  LogicalResult convert(attn::KernelOp kernel) {
+    auto schedule = dyn_cast_or_null<tile::ScheduleAttr>(kernel.getScheduleAttr());
+    if (!schedule)
+      return kernel.emitOpError()
+             << "expects a schedule; run -attn-choose-schedule first";
+    KernelWords kernelWords(kernel);
+    ImplicitLocOpBuilder b(kernel.getLoc(), kernel);
+    int count = 0;
+    for (auto append : kernel.getBody().getOps<attn::AppendOp>()) {
+      std::string name = (kernel.getSymName() + "_append").str();
+      if (count++)
+        name += std::to_string(count);
+      convertAppend(b, name, append, kernelWords, schedule);
+    }
+    convertAttends(b, kernel, kernelWords, schedule);
+    kernel.erase();
+    return success();
+  }
+};
+} // namespace

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Emits the address arithmetic of cache layouts. Page and block ids are clamped
+// and indices stay inside the request's list, so whatever a table holds, no
+// read leaves the cache.
+
+#include "lib/Conversion/CacheWalk.h"
+
+#include "dialects/Tile/Tile.h"
+#include "include/saccade/KernelABI.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace saccade;
+
+CacheWalk::CacheWalk(ImplicitLocOpBuilder &b, const ItemScope &item,
+                     attn::LayoutType type, int64_t firstWord, int64_t tileKeys)
+    : item(item), type(type), firstWord(firstWord), tileKeys(tileKeys) {
+  Value segments =
+      readAddress(b, item.words, firstWord + SACCADE_CACHE_SEGMENTS);
+  auto field = [&](size_t offset, Type fieldType) {
+    return lookupField(b, segments, item.in(b).request, sizeof(SaccadeSegment),
+                       offset, fieldType);
+  };
+  segmentBase = field(offsetof(SaccadeSegment, base), b.getI64Type());
+  start = field(offsetof(SaccadeSegment, start), b.getI32Type());
+  length = field(offsetof(SaccadeSegment, len), b.getI32Type());
+  rows = length;
+
+  auto sparse = dyn_cast<attn::BlockSparseType>(type);
+  if (!sparse)
+    return;
+  Scalar firstBlock = field(offsetof(SaccadeSegment, blocks), b.getI64Type());
+  Scalar rowBlock =
+      firstBlock +
+      (item.in(b).rowBegin / (sparse.getBlockRows() * item.group)).wide();
+  Value pointers =
+      readAddress(b, item.words, firstWord + SACCADE_CACHE_BLOCK_ROWS);
+  Scalar begin = lookup(b, pointers, rowBlock, b.getI32Type());
+  Scalar end = lookup(b, pointers, rowBlock + 1, b.getI32Type());
+  listBegin = begin.wide();
+  rows = (end - begin).max(0) * sparse.getBlockColumns();
+}
+
+//===----------------------------------------------------------------------===//
+// Which tiles
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// An interval of positions, and the part of it that is seen by all rows.
+struct Interval {
+  Scalar lo, hi, fullLo, fullHi;
+};
+/// An interval in tiles: [first, end), and how many tiles come before it.
+struct TileRun {
+  Scalar first, end, before;
+};
+} // namespace
+
+/// Tiles that intervals touch; one that two of them touch belongs to the first.
+static SmallVector<TileRun> tileRuns(ArrayRef<Interval> intervals,
+                                     int64_t keys) {
+  SmallVector<TileRun> runs;
+  for (const Interval &interval : intervals) {
+    ImplicitLocOpBuilder &b = *interval.lo.b;
+    Scalar first = interval.lo / keys;
+    Scalar before = i32(b, 0);
+    if (!runs.empty()) {
+      const TileRun &last = runs.back();
+      first = first.max(last.end);
+      before = last.before + (last.end - last.first);
+    }
+    // An empty interval ends where it begins.
+    Scalar touched = (interval.hi + (keys - 1)) / keys;
+    Value some = interval.lo.less(interval.hi);
+    Scalar end = {&b, arith::SelectOp::create(b, some, touched.max(first), first)};
+    runs.push_back({first, end, before});
+  }
+  return runs;
+}
+
+CacheWalk::Visit CacheWalk::visit(ImplicitLocOpBuilder &b, ValueRange bounds,
+                                  bool unmasked) const {
+  // The item's range in positions of this cache.
+  Scalar lo = (item.in(b).kvBegin - start).max(0).min(length);
+  Scalar hi = (item.in(b).kvEnd - start).max(0).min(length);
+
+  SmallVector<Interval> intervals;
+  for (size_t i = 0; i < bounds.size(); i += 4) {
+    auto local = [&](size_t k) { return Scalar{&b, bounds[i + k]} - start; };
+    intervals.push_back({local(0).max(lo).min(hi), local(1).max(lo).min(hi),
+                         local(2).max(lo), local(3).min(hi)});
+  }
+  if (intervals.empty())
+    intervals.push_back({lo, hi, unmasked ? lo : hi, hi});
+
+  Visit visit;
+  int64_t keys = tileKeys;
+  SmallVector<TileRun> runs;
+  if (isa<attn::BlockSparseType>(type)) {
+    visit.count = (rows + (keys - 1)) / keys;
+    visit.tileAt = [](ImplicitLocOpBuilder &, Scalar i) { return i; };
+  } else {
+    runs = tileRuns(intervals, keys);
+    visit.count = runs.back().before + (runs.back().end - runs.back().first);
+    visit.tileAt = [runs](ImplicitLocOpBuilder &b, Scalar i) {
+      Scalar tile = Scalar{&b, runs.front().first} + i;
+      for (const TileRun &run : ArrayRef(runs).drop_front()) {
+        Value inRun = Scalar{&b, run.before}.lessEqual(i);
+        Scalar shifted = Scalar{&b, run.first} + (i - run.before);
+        tile.value = arith::SelectOp::create(b, inRun, shifted, tile);
+      }
+      return tile;
+    };
+  }
+
+  CacheWalk walk = *this;
+  visit.isFull = [intervals, keys, walk](ImplicitLocOpBuilder &b,
+                                         Scalar tile) -> Value {
+    auto sparse = dyn_cast<attn::BlockSparseType>(walk.type);
+    if (sparse && sparse.getBlockColumns() % keys != 0)
+      return yes(b, false); // a tile may span key blocks far apart
+    Scalar first = tile * keys;
+    if (sparse)
+      first = walk.blockSparseKey(b, first);
+    Scalar end = first + keys;
+    Value full = yes(b, false);
+    for (const Interval &interval : intervals) {
+      Scalar inside = walk.in(b, interval.fullLo).lessEqual(first) &
+                      end.lessEqual(interval.fullHi);
+      full = b.createOrFold<arith::OrIOp>(full, inside);
+    }
+    return full;
+  };
+  return visit;
+}
+
+//===----------------------------------------------------------------------===//
+// Where rows lie
+//===----------------------------------------------------------------------===//
+
+Scalar CacheWalk::inTable(ImplicitLocOpBuilder &b, Scalar entry) const {
+  Value indices = readAddress(b, item.words, firstWord + SACCADE_CACHE_INDICES);
+  return lookup(b, indices, entry, b.getI32Type());
+}
+
+/// The key (local position) of place `j` in the list of key blocks; `j` is
+/// brought into the list first.
+Scalar CacheWalk::blockSparseKey(ImplicitLocOpBuilder &b, Scalar j) const {
+  int64_t columns = cast<attn::BlockSparseType>(type).getBlockColumns();
+  Scalar place = inside(b, j);
+  Scalar block = inTable(b, in(b, listBegin) + (place / columns).wide());
+  // A block past the sequence has no keys; its id must not overflow.
+  Scalar clamped = block.max(0).min(in(b, length) / columns);
+  return clamped * columns + place % columns;
+}
+
+std::pair<Scalar, Scalar> CacheWalk::position(ImplicitLocOpBuilder &b,
+                                              Scalar j) const {
+  if (isa<attn::BlockSparseType>(type)) {
+    Scalar key = blockSparseKey(b, j);
+    return {key + start, j.less(rows) & key.less(length)};
+  }
+  return {j + start, j.less(length)};
+}
+
+Scalar CacheWalk::inside(ImplicitLocOpBuilder &b, Scalar j) const {
+  return j.min(in(b, rows) - 1).max(0);
+}
+
+Scalar CacheWalk::pageOf(ImplicitLocOpBuilder &b, Scalar j) const {
+  int64_t size = cast<attn::PagedType>(type).getPage();
+  return inTable(b, in(b, segmentBase) + (inside(b, j) / size).wide());
+}
+
+CacheRow CacheWalk::row(ImplicitLocOpBuilder &b, Scalar j) const {
+  Scalar zero = i64(b, 0);
+  Scalar base = in(b, segmentBase);
+  Scalar present = {&b, position(b, j).second.value};
+  return llvm::TypeSwitch<Type, CacheRow>(type)
+      .Case([&](attn::PagedType paged) {
+        int64_t size = paged.getPage();
+        Scalar limit = readI64(b, item.words, firstWord + SACCADE_CACHE_LIMIT);
+        Scalar page = pageOf(b, j).wide().max(0).min(limit - 1);
+        Scalar token = (inside(b, j) % size).wide();
+        return CacheRow{page, token, (page * size + token).narrow(), present};
+      })
+      .Case([&](attn::BlockSparseType) {
+        Scalar token = base + blockSparseKey(b, j).wide();
+        return CacheRow{zero, token, token.narrow(), present};
+      })
+      .Case([&](attn::DenseType) {
+        return CacheRow{item.in(b).request.wide(), j.wide(), j, present};
+      })
+      .Case([&](attn::RaggedType) {
+        Scalar token = base + j.wide();
+        return CacheRow{zero, token, token.narrow(), present};
+      });
+}
+
+Scalar CacheWalk::offset(ImplicitLocOpBuilder &b, const CacheRow &row,
+                         bool values) const {
+  int64_t first = firstWord + (values ? SACCADE_CACHE_V_DATA
+                                      : SACCADE_CACHE_K_DATA);
+  auto stride = [&](int64_t which) { return readI64(b, item.words, first + which); };
+  return row.batch * stride(SACCADE_TENSOR_STRIDE_BATCH) +
+         row.token * stride(SACCADE_TENSOR_STRIDE_TOKEN) +
+         item.in(b).kvHead.wide() * stride(SACCADE_TENSOR_STRIDE_HEAD);
+}
+
+Value CacheWalk::base(ImplicitLocOpBuilder &b, bool values) const {
+  return readAddress(b, item.words,
+                     firstWord + (values ? SACCADE_CACHE_V_DATA
+                                         : SACCADE_CACHE_K_DATA));
+}

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The fold: one loop over the visited KV tiles of a cache with an online softmax
+// (Milakov and Gimelshein, arXiv 1805.02867; Dao et al., arXiv 2205.14135), in
+// base 2. It is the same loop for every variant and layout.
+
+#include "lib/Conversion/AttendEmitter.h"
+
+#include "mlir/Dialect/Math/IR/Math.h"
+
+#include <cmath>
+#include <limits>
+
+using namespace mlir;
+using namespace saccade;
+
+static constexpr float kLog2E = 1.44269504088896340736f;
+static constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+tile::TileType AttendEmitter::column() const {
+  MLIRContext *context = schedule.getContext();
+  return tile::TileType::get(context, schedule.getRows(), 1,
+                             Float32Type::get(context));
+}
+
+BoundVariant AttendEmitter::bind(ImplicitLocOpBuilder &b, FlatSymbolRefAttr name,
+                                 Operation *user, ValueRange parameters) {
+  return BoundVariant(b, item, kernelWords, attn::lookupVariant(user, name),
+                      parameters);
+}
+
+//===----------------------------------------------------------------------===//
+// Loads
+//===----------------------------------------------------------------------===//
+
+Value AttendEmitter::loadQuery(ImplicitLocOpBuilder &b, attn::AttendOp attend,
+                               const BoundVariant &variant) {
+  attn::LayoutType layout = attend.getQuery().getType();
+  int64_t word = kernelWords.of(cast<BlockArgument>(attend.getQuery()));
+  auto type = tile::TileType::get(b.getContext(), schedule.getRows(),
+                                  layout.getHeadDim(), layout.getElementType());
+  auto load = tile::LoadOp::create(b, type, readAddress(b, item.words, word));
+  emitRows(b, load.getRows(), [&](ImplicitLocOpBuilder &b, Scalar row) {
+    ItemScope scope = item.in(b);
+    Scalar offset = scope.tensorOffset(b, word, scope.token(row), scope.head(row));
+    return std::pair(offset, scope.present(row));
+  });
+  auto body = variant.body<attn::QueryOp>();
+  if (!body)
+    return load;
+  return emitMapRows(b, load, [&](ImplicitLocOpBuilder &b, Value x, Scalar row) {
+    ItemScope scope = item.in(b);
+    auto position = [&](attn::Position p) -> Value {
+      return p == attn::Position::head ? scope.head(row)
+                                       : scope.queryPosition(scope.token(row));
+    };
+    return variant.inlined(b, item, body, x, position).front();
+  });
+}
+
+Value AttendEmitter::loadCacheTile(ImplicitLocOpBuilder &b, const CacheWalk &walk,
+                                   const BoundVariant &variant, Scalar tileIndex,
+                                   int64_t columns, Type element, bool values) {
+  auto type =
+      tile::TileType::get(b.getContext(), schedule.getKeys(), columns, element);
+  Scalar first = tileIndex * schedule.getKeys();
+  auto load = tile::LoadOp::create(b, type, walk.base(b, values));
+  emitRows(b, load.getRows(), [&](ImplicitLocOpBuilder &b, Scalar row) {
+    CacheRow there = walk.row(b, Scalar{&b, first} + row);
+    return std::pair(walk.offset(b, there, values), there.present);
+  });
+
+  attn::BodyOpInterface body;
+  if (values) {
+    if (auto value = variant.body<attn::ValueOp>())
+      body = cast<attn::BodyOpInterface>(value.getOperation());
+  } else if (auto key = variant.body<attn::KeyOp>()) {
+    body = cast<attn::BodyOpInterface>(key.getOperation());
+  }
+  if (!body)
+    return load;
+  return emitMapRows(b, load, [&](ImplicitLocOpBuilder &b, Value x, Scalar row) {
+    Scalar j = Scalar{&b, first} + row;
+    auto position = [&](attn::Position p) -> Value {
+      if (p == attn::Position::head)
+        return item.in(b).kvHead;
+      return p == attn::Position::slot ? walk.row(b, j).slot
+                                       : walk.position(b, j).first;
+    };
+    return variant.inlined(b, item, body, x, position).front();
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Logits
+//===----------------------------------------------------------------------===//
+
+SmallVector<Value> AttendEmitter::bounds(ImplicitLocOpBuilder &b,
+                                         const BoundVariant &variant) {
+  auto body = variant.body<attn::BoundsOp>();
+  if (!body)
+    return {};
+  ItemScope scope = item.in(b);
+  auto position = [&](attn::Position p) -> Value {
+    Scalar row = p == attn::Position::query_first ? scope.rowBegin
+                                                  : scope.rowEnd - 1;
+    return scope.queryPosition(row / item.group);
+  };
+  return variant.inlined(b, item, body, {}, position);
+}
+
+/// Scaled, shaped and masked logits of a tile; for softmax and sigmoid times
+/// log2(e), so that weights are powers of two.
+Value AttendEmitter::maskedLogits(ImplicitLocOpBuilder &b, const CacheWalk &walk,
+                                  const BoundVariant &variant, Scalar tileIndex,
+                                  Value full, Value products, Value scale) {
+  Scalar first = tileIndex * schedule.getKeys();
+  auto positions = [&](ImplicitLocOpBuilder &b, Scalar row, Scalar column) {
+    return [&b, row, column, first, &walk, this](attn::Position p) -> Value {
+      ItemScope scope = item.in(b);
+      Scalar j = Scalar{&b, first} + column;
+      switch (p) {
+      case attn::Position::head:
+        return scope.head(row);
+      case attn::Position::query:
+        return scope.queryPosition(scope.token(row));
+      case attn::Position::slot:
+        return walk.row(b, j).slot;
+      default:
+        return walk.position(b, j).first;
+      }
+    };
+  };
+
+  bool powers = variant.normalizer() != attn::Normalizer::none;
+  auto logits = variant.body<attn::LogitsOp>();
+  auto type = cast<tile::TileType>(products.getType());
+  Value log2e = f32(b, kLog2E);
+  // The factor is formed once an item where nothing comes between.
+  Value factor = powers && !logits
+                     ? b.createOrFold<arith::MulFOp>(scale, log2e)
+                     : scale;
+  Value shaped = emitMap(
+      b, type, products,
+      [&](ImplicitLocOpBuilder &b, ValueRange x, Scalar row, Scalar column) {
+        Value s = arith::MulFOp::create(b, x[0], factor);
+        if (!logits)
+          return s;
+        s = variant.inlined(b, item, logits, s, positions(b, row, column)).front();
+        return powers ? arith::MulFOp::create(b, s, log2e).getResult() : s;
+      });
+
+  auto mask = variant.body<attn::MaskOp>();
+  Value fill = f32(b, powers ? -kInfinity : 0.0f);
+  auto masked = tile::MaskOp::create(b, type, shaped, full, fill);
+  {
+    OpBuilder::InsertionGuard guard(b);
+    Type i32Type = b.getI32Type();
+    Block *block = b.createBlock(&masked.getBody(), {}, {i32Type, i32Type},
+                                 {b.getLoc(), b.getLoc()});
+    Scalar row{&b, block->getArgument(0)}, column{&b, block->getArgument(1)};
+    Scalar keep = walk.position(b, Scalar{&b, first} + column).second;
+    if (mask)
+      keep = keep & variant.inlined(b, item, mask, {}, positions(b, row, column))
+                        .front();
+    tile::YieldOp::create(b, SmallVector<Value>{keep});
+  }
+  return masked;
+}
+
+//===----------------------------------------------------------------------===//
+// Online softmax
+//===----------------------------------------------------------------------===//
+
+/// m where it is finite, else 0: the difference to it is then never inf - inf.
+static Value finiteOrZero(ImplicitLocOpBuilder &b, Value m) {
+  Value none = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, m,
+                                     f32(b, -kInfinity));
+  return arith::SelectOp::create(b, none, f32(b, 0.0f), m);
+}
+
+/// 2^(x - m), which is 0 for x = -inf.
+static Value weight(ImplicitLocOpBuilder &b, Value x, Value m) {
+  return math::Exp2Op::create(b, arith::SubFOp::create(b, x, m));
+}
+
+TileState AttendEmitter::emptyState(ImplicitLocOpBuilder &b, int64_t valueDim,
+                                    attn::Normalizer normalizer) {
+  TileState state;
+  if (normalizer == attn::Normalizer::softmax) {
+    state.max = tile::FillOp::create(b, column(), f32(b, -kInfinity));
+    state.sum = tile::FillOp::create(b, column(), f32(b, 0.0f));
+  }
+  auto type = tile::TileType::get(b.getContext(), schedule.getRows(), valueDim,
+                                  b.getF32Type());
+  state.output = tile::FillOp::create(b, type, f32(b, 0.0f));
+  return state;
+}
+
+TileState AttendEmitter::step(ImplicitLocOpBuilder &b, const BoundVariant &variant,
+                              Value logits, Value values, TileState state) {
+  using B = ImplicitLocOpBuilder;
+  auto tileType = cast<tile::TileType>(logits.getType());
+  auto outputType = cast<tile::TileType>(state.output.getType());
+  Value weights = logits;
+  if (variant.normalizer() == attn::Normalizer::softmax) {
+    Value tileMax = tile::ReduceOp::create(b, column(), tile::ReduceKind::max, logits);
+    Value max = emitMap(b, column(), {state.max, tileMax},
+                        [](B &b, ValueRange x, Scalar, Scalar) -> Value {
+                          return arith::MaximumFOp::create(b, x[0], x[1]);
+                        });
+    Value pivot = emitMap(b, column(), max, [](B &b, ValueRange x, Scalar, Scalar) {
+      return finiteOrZero(b, x[0]);
+    });
+    Value rescale = emitMap(b, column(), {state.max, pivot},
+                            [](B &b, ValueRange x, Scalar, Scalar) {
+                              return weight(b, x[0], x[1]);
+                            });
+    weights = emitMap(b, tileType, {logits, pivot},
+                      [](B &b, ValueRange x, Scalar, Scalar) {
+                        return weight(b, x[0], x[1]);
+                      });
+    Value tileSum = tile::ReduceOp::create(b, column(), tile::ReduceKind::add, weights);
+    state.sum = emitMap(b, column(), {state.sum, rescale, tileSum},
+                        [](B &b, ValueRange x, Scalar, Scalar) -> Value {
+                          Value kept = arith::MulFOp::create(b, x[0], x[1]);
+                          return arith::AddFOp::create(b, kept, x[2]);
+                        });
+    state.output = emitMap(b, outputType, {state.output, rescale},
+                           [](B &b, ValueRange x, Scalar, Scalar) -> Value {
+                             return arith::MulFOp::create(b, x[0], x[1]);
+                           });
+    state.max = max;
+  } else if (variant.normalizer() == attn::Normalizer::sigmoid) {
+    weights = emitMap(b, tileType, logits,
+                      [](B &b, ValueRange x, Scalar, Scalar) -> Value {
+                        Value one = f32(b, 1.0f);
+                        Value power =
+                            math::Exp2Op::create(b, arith::NegFOp::create(b, x[0]));
+                        Value sum = arith::AddFOp::create(b, one, power);
+                        return arith::DivFOp::create(b, one, sum);
+                      });
+  }
+  Type weightType = schedule.getWeights();
+  if (!weightType.isF32())
+    weights = emitMap(b, tileType.withElementType(weightType), weights,
+                      [&](B &b, ValueRange x, Scalar, Scalar) -> Value {
+                        return arith::TruncFOp::create(b, weightType, x[0]);
+                      });
+  state.output = tile::DotOp::create(b, outputType, weights, values, state.output,
+                                     /*transposed=*/false);
+  return state;
+}
+
+TileState AttendEmitter::fold(ImplicitLocOpBuilder &b, attn::AttendOp attend) {
+  BoundVariant variant = bind(b, attend.getVariantAttr(), attend, attend.getParameters());
+  attn::LayoutType layout = attend.getCache().getType();
+  // What was appended was written by an entry before this one.
+  Value cache = attend.getCache();
+  while (auto append = cache.getDefiningOp<attn::AppendOp>())
+    cache = append.getCache();
+  CacheWalk walk(b, item, layout, kernelWords.of(cast<BlockArgument>(cache)),
+                 schedule.getKeys());
+
+  Value scale =
+      attend.getScale()
+          ? kernelScalar(b, item, kernelWords, attend.getScale())
+          : f32(b, 1.0f / std::sqrt(static_cast<float>(layout.getHeadDim())));
+  Value query = loadQuery(b, attend, variant);
+  CacheWalk::Visit visit =
+      walk.visit(b, bounds(b, variant), !variant.body<attn::MaskOp>());
+
+  TileState initial = emptyState(b, layout.getValueDim(), variant.normalizer());
+  bool softmax = bool(initial.max);
+  SmallVector<Value> carried;
+  if (softmax)
+    carried = {initial.max, initial.sum};
+  carried.push_back(initial.output);
+  auto loop = scf::ForOp::create(b, i32(b, 0), visit.count, i32(b, 1), carried);
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(loop.getBody());
+    ValueRange args = loop.getRegionIterArgs();
+    TileState state{softmax ? args[0] : Value(), softmax ? args[1] : Value(),
+                    args.back()};
+    Scalar tileIndex = visit.tileAt(b, {&b, loop.getInductionVar()});
+    Value full = visit.isFull(b, tileIndex);
+    Type element = layout.getElementType();
+    Value keys = loadCacheTile(b, walk, variant, tileIndex, layout.getHeadDim(),
+                               element, /*values=*/false);
+    auto logitsType = tile::TileType::get(b.getContext(), schedule.getRows(),
+                                          schedule.getKeys(), b.getF32Type());
+    Value products = tile::DotOp::create(b, logitsType, query, keys, Value(),
+                                         /*transposed=*/true);
+    Value logits = maskedLogits(b, walk, variant, tileIndex, full, products, scale);
+    Value values = loadCacheTile(b, walk, variant, tileIndex, layout.getValueDim(),
+                                 element, /*values=*/true);
+    state = step(b, variant, logits, values, state);
+    SmallVector<Value> next;
+    if (softmax)
+      next = {state.max, state.sum};
+    next.push_back(state.output);
+    scf::YieldOp::create(b, next);
+  }
+  ValueRange results = loop.getResults();
+  return {softmax ? results[0] : Value(), softmax ? results[1] : Value(),
+          results.back()};
+}
+
+TileState AttendEmitter::merge(ImplicitLocOpBuilder &b, const TileState &lhs,
+                               const TileState &rhs) {
+  using B = ImplicitLocOpBuilder;
+  auto outputType = cast<tile::TileType>(lhs.output.getType());
+  TileState state;
+  if (!lhs.max) {
+    state.output = emitMap(b, outputType, {lhs.output, rhs.output},
+                           [](B &b, ValueRange x, Scalar, Scalar) -> Value {
+                             return arith::AddFOp::create(b, x[0], x[1]);
+                           });
+    return state;
+  }
+  state.max = emitMap(b, column(), {lhs.max, rhs.max},
+                      [](B &b, ValueRange x, Scalar, Scalar) -> Value {
+                        return arith::MaximumFOp::create(b, x[0], x[1]);
+                      });
+  auto factor = [&](Value max) {
+    return emitMap(b, column(), {max, state.max},
+                   [](B &b, ValueRange x, Scalar, Scalar) {
+                     return weight(b, x[0], finiteOrZero(b, x[1]));
+                   });
+  };
+  Value left = factor(lhs.max), right = factor(rhs.max);
+  auto blend = [&](tile::TileType type, Value x, Value y) {
+    return emitMap(b, type, {x, left, y, right},
+                   [](B &b, ValueRange v, Scalar, Scalar) -> Value {
+                     Value first = arith::MulFOp::create(b, v[0], v[1]);
+                     Value second = arith::MulFOp::create(b, v[2], v[3]);
+                     return arith::AddFOp::create(b, first, second);
+                   });
+  };
+  state.sum = blend(column(), lhs.sum, rhs.sum);
+  state.output = blend(outputType, lhs.output, rhs.output);
+  return state;
+}
