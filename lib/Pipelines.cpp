@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The compiler as a list of passes, a function a level. Beside an unusual order
+// stands its reason.
+
+#include "lib/Pipelines.h"
+
+#include "dialects/Attn/Attn.h"
+#include "dialects/Tile/Tile.h"
+#include "lib/Conversion/Passes.h"
+#include "lib/Transforms/Passes.h"
+
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+using namespace saccade;
+
+static constexpr llvm::StringLiteral kOptional[] = {
+    "attn-derive-tile-bounds", "tile-split-full-tiles", "tile-fuse-maps",
+    "canonicalize", "cse"};
+
+ArrayRef<llvm::StringLiteral> saccade::optionalPasses() { return kOptional; }
+
+namespace {
+/// Adds passes unless they are disabled.
+struct Stage {
+  OpPassManager &pm;
+  const PipelineOptions &options;
+
+  template <typename Op = void>
+  void optional(std::unique_ptr<Pass> pass) {
+    if (options.disabled.contains(pass->getArgument()))
+      return;
+    if constexpr (std::is_void_v<Op>)
+      pm.addPass(std::move(pass));
+    else
+      pm.addNestedPass<Op>(std::move(pass));
+  }
+  void cleanUp() {
+    optional(createCanonicalizerPass());
+    optional(createCSEPass());
+  }
+};
+} // namespace
+
+void saccade::buildAttnPipeline(OpPassManager &pm, const PipelineOptions &options) {
+  Stage stage{pm, options};
+  // attn, arith, math, vector
+  stage.cleanUp();
+  pm.addNestedPass<attn::KernelOp>(createChooseSchedulePass({options.target}));
+}
+
+void saccade::buildTilePipeline(OpPassManager &pm, const PipelineOptions &options) {
+  Stage stage{pm, options};
+  // tile, scf, arith, math, vector
+  pm.addPass(createConvertAttnToTilePass());
+  stage.cleanUp();
+  // Before masks are maps, while it is known which maps are masks.
+  stage.optional<tile::EntryOp>(createSplitFullTilesPass());
+  pm.addNestedPass<tile::EntryOp>(createLowerMasksPass());
+  stage.optional<tile::EntryOp>(createFuseMapsPass());
+  pm.addNestedPass<tile::EntryOp>(createLowerItemLoopPass());
+  stage.cleanUp();
+}
+
+void saccade::registerDialects(DialectRegistry &registry) {
+  registry.insert<arith::ArithDialect, attn::AttnDialect, func::FuncDialect,
+                  LLVM::LLVMDialect, math::MathDialect, memref::MemRefDialect,
+                  scf::SCFDialect, tile::TileDialect, vector::VectorDialect>();
+}
+
+namespace {
+/// Options of a level on the command line.
+struct LevelOptions : PassPipelineOptions<LevelOptions> {
+  Option<std::string> target{*this, "target", llvm::cl::init("cpu"),
+                             llvm::cl::desc("cpu, or a GPU architecture")};
+  ListOption<std::string> disable{*this, "disable",
+                                  llvm::cl::desc("optional passes to leave out")};
+
+  PipelineOptions get() const {
+    PipelineOptions options;
+    options.target = target;
+    for (const std::string &name : disable)
+      options.disabled.insert(name);
+    return options;
+  }
+};
+} // namespace
+
+void saccade::registerPasses() {
+  registerTransformsPasses();
+  registerSaccadeTransformsPasses();
+  registerSaccadeConversionPasses();
+  auto level = [](StringRef name, StringRef description, auto build) {
+    // Registers itself; the registry keeps what it needs.
+    static_cast<void>(PassPipelineRegistration<LevelOptions>(
+        name, description, [build](OpPassManager &pm, const LevelOptions &options) {
+          build(pm, options.get());
+        }));
+  };
+  level("saccade-attn", "attn to attn: bounds and schedules", buildAttnPipeline);
+  level("saccade-tile", "attn to tile, for every target", buildTilePipeline);
+}
