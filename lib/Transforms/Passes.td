@@ -77,4 +77,36 @@ def LowerItemLoopPass : Pass<"tile-lower-item-loop", "::saccade::tile::EntryOp">
   let dependentDialects = ["::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect"];
 }
 
+//===----------------------------------------------------------------------===//
+// Scalar code
+//===----------------------------------------------------------------------===//
+
+def ExpandMathPass : Pass<"saccade-expand-math"> {
+  let summary = "Expands math functions into exp2, log2, fma and integer operations";
+  let description = [{
+    exp, log, tanh, sin, cos, powf, remf on f32 and vectors of it become sequences of
+    arith, fma, exp2 and log2 whose error a test states. Integer division, remainder
+    and shifts become defined for every operand: division and remainder by zero give
+    0, shifts by the width or more give 0 (arithmetic right shifts: the sign);
+    conversions to integers saturate, and take NaN to 0. So no body of a user's can
+    reach undefined behaviour.
+
+    Before: `%0 = math.exp %x : f32`
+    After: `math.exp2` of the high part of `x * log2(e)`, corrected by its low part.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
+}
+
+def ExpandExp2Pass : Pass<"saccade-expand-exp2"> {
+  let summary = "Expands exp2, log2 and rsqrt into polynomials, for targets without them";
+  let description = [{
+    Scalars and vectors of f32. exp2 flushes results below 2^-125.5 to zero and
+    overflows to infinity; log2 takes 0 to -inf and negative numbers to NaN.
+
+    Before: `%0 = math.exp2 %x : vector<16xf32>`
+    After: a polynomial of degree 5, scaled by exponent bits.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
+}
+
 #endif // SACCADE_TRANSFORMS_PASSES_TD
