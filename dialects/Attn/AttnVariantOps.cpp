@@ -186,6 +186,19 @@ LogicalResult ReadOp::inferReturnTypes(MLIRContext *context,
       .Default(failure());
 }
 
+/// Whether a value is the given position of the body around it.
+static bool isPosition(Value value, Position position) {
+  auto argument = dyn_cast<BlockArgument>(value);
+  auto body = argument ? dyn_cast<BodyOpInterface>(
+                             argument.getOwner()->getParentOp())
+                       : BodyOpInterface();
+  if (!body || argument.getArgNumber() < body.getNumDataArguments())
+    return false;
+  Attribute named =
+      body.getPositions()[argument.getArgNumber() - body.getNumDataArguments()];
+  return cast<PositionAttr>(named).getValue() == position;
+}
+
 LogicalResult ReadOp::verify() {
   size_t expected = isa<BitsType>(getTable().getType())       ? 3
                     : isa<PerTokenType>(getTable().getType()) ? 2
@@ -194,6 +207,10 @@ LogicalResult ReadOp::verify() {
     return emitOpError("expects ")
            << expected << " indices into " << getTable().getType()
            << ", but got " << getIndices().size();
+  if (!isa<PerHeadType>(getTable().getType()) && // 2
+      !isPosition(getIndices().front(), Position::request))
+    return emitOpError("expects the body's request as the first index into ")
+           << getTable().getType();
   return success();
 }
 

@@ -235,6 +235,7 @@ def Attn_ReadOp : Attn_Op<"read", [
 
     Constraints:
     1. As many indices as the table has.
+    2. Where the first index is a request, it is the body's own.
   }];
   let arguments = (ins Attn_AnyTable:$table, Variadic<I32>:$indices);
   let results = (outs AnyType:$result);

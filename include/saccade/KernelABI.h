@@ -74,8 +74,7 @@ enum SaccadeHeaderWord {
   SACCADE_WORD_CTA_BEGIN = 1, /* const int32_t *, [ctas + 1] into items        */
   SACCADE_WORD_REQUESTS = 2,  /* const SaccadeRequest *                        */
   SACCADE_WORD_WORKSPACE = 3, /* float *, partial states                       */
-  SACCADE_WORD_NUM_REQUESTS = 4, /* requests in the batch                       */
-  SACCADE_HEADER_WORDS = 5
+  SACCADE_HEADER_WORDS = 4
 };
 
 /* A tensor (query, output, LSE, new keys or values). Dense: batch stride used;

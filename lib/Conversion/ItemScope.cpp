@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Emits the scalars of a work item, and inlines the bodies of variants with
-// positions and table reads bound to them. Reads are clamped to their table, so
-// no index of a spec reaches foreign memory.
+// positions and table reads bound to them. Reads are clamped to the request's
+// part of the table, so no index of a spec reaches foreign memory.
 
 #include "lib/Conversion/ItemScope.h"
 
@@ -77,8 +77,6 @@ static Value emitRead(ImplicitLocOpBuilder &b, const ItemScope &item,
                       attn::ReadOp read, Value base, ValueRange indices) {
   auto index = [&](unsigned i) { return Scalar{&b, indices[i]}; };
   Value words = item.words;
-  Scalar requests =
-      Scalar{&b, readWord(b, words, SACCADE_WORD_NUM_REQUESTS, b.getI32Type())};
   Type type = read.getType();
 
   return llvm::TypeSwitch<Type, Value>(read.getTable().getType())
@@ -86,10 +84,10 @@ static Value emitRead(ImplicitLocOpBuilder &b, const ItemScope &item,
         return lookup(b, base, clamped(index(0), i32(b, item.queryHeads)).wide(), type);
       })
       .Case([&](attn::PerRequestType) {
-        return lookup(b, base, clamped(index(0), requests).wide(), type);
+        return lookup(b, base, index(0).wide(), type);
       })
       .Case([&](attn::PerTokenType) {
-        Scalar request = clamped(index(0), requests);
+        Scalar request = index(0);
         Scalar length =
             REQUEST_FIELD(b, words, request, kv_len, b.getI32Type());
         Scalar first =
@@ -97,7 +95,7 @@ static Value emitRead(ImplicitLocOpBuilder &b, const ItemScope &item,
         return lookup(b, base, first + clamped(index(1), length).wide(), type);
       })
       .Case([&](attn::BitsType) {
-        Scalar request = clamped(index(0), requests);
+        Scalar request = index(0);
         Scalar columns =
             REQUEST_FIELD(b, words, request, kv_len, b.getI32Type());
         Scalar rows = REQUEST_FIELD(b, words, request, q_len, b.getI32Type());
