@@ -307,7 +307,10 @@ SaccadeStatus saccade_reference_create(const char *spec, size_t bytes,
     llvm::raw_string_ostream stream(diagnostics);
     if (!diagnostics.empty())
       stream << '\n';
-    stream << diagnostic.getLocation() << ": " << diagnostic;
+    if (auto place = diagnostic.getLocation()->findInstanceOf<FileLineColLoc>())
+      stream << place.getFilename().getValue() << ':' << place.getLine() << ':'
+             << place.getColumn() << ": ";
+    stream << diagnostic;
   });
   made->module = parseSourceString<ModuleOp>(StringRef(spec, bytes),
                                              ParserConfig(&made->context), "spec");
