@@ -111,7 +111,8 @@ Rows Reader::readRows(const DLTensor &tensor, attn::LayoutType type,
   if (rows.element != (element.isF32()    ? Element::f32
                        : element.isBF16() ? Element::bf16
                                           : Element::f16))
-    return error<Rows>("expects the tensor's elements to be those of its layout");
+    return error<Rows>(
+        "expects the tensor's elements to be those of its layout");
 
   SmallVector<int> axes; // of the layout: [batch,] token, head, dim
   for (int axis = 0; axis < tensor.ndim; ++axis)
@@ -126,8 +127,9 @@ Rows Reader::readRows(const DLTensor &tensor, attn::LayoutType type,
   auto extent = [&](int i) { return tensor.shape[axes[i]]; };
   int64_t dim = values && isCache ? type.getValueDim() : type.getHeadDim();
   if (extent(batched + 1) != type.getHeads() || extent(batched + 2) != dim)
-    return error<Rows>("expects the tensor to have the heads and head dim of its "
-                       "layout");
+    return error<Rows>(
+        "expects the tensor to have the heads and head dim of its "
+        "layout");
   if (auto paged = dyn_cast<attn::PagedType>(type);
       paged && extent(1) != paged.getPage())
     return error<Rows>("expects the tensor to have pages of its layout's size");
@@ -149,14 +151,14 @@ Rows Reader::readRows(const DLTensor &tensor, attn::LayoutType type,
 Table Reader::readTable(const DLTensor &tensor, Type type) {
   if (tensor.ndim != 1 || (tensor.shape[0] > 1 && strideOf(tensor, 0) != 1))
     return error<Table>("expects tables to be one-dimensional and contiguous");
-  Type element = llvm::TypeSwitch<Type, Type>(type)
-                     .Case<attn::PerHeadType, attn::PerRequestType,
-                           attn::PerTokenType>(
-                         [](auto table) { return table.getElementType(); })
-                     .Default(Type());
-  Element expected = !element            ? Element::u8
-                     : element.isF32()   ? Element::f32
-                                         : Element::i32;
+  Type element =
+      llvm::TypeSwitch<Type, Type>(type)
+          .Case<attn::PerHeadType, attn::PerRequestType, attn::PerTokenType>(
+              [](auto table) { return table.getElementType(); })
+          .Default(Type());
+  Element expected = !element          ? Element::u8
+                     : element.isF32() ? Element::f32
+                                       : Element::i32;
   if (elementOf(tensor) != expected)
     return error<Table>("expects a table's elements to be those of its type");
   return {dataOf(tensor), expected, tensor.shape[0]};
@@ -166,7 +168,8 @@ std::vector<int32_t> Reader::readList(const DLTensor *tensor) {
   using List = std::vector<int32_t>;
   if (!tensor)
     return error<List>("expects the cache to have a table");
-  if (elementOf(*tensor) != Element::i32 || tensor->ndim < 1 || tensor->ndim > 2)
+  if (elementOf(*tensor) != Element::i32 || tensor->ndim < 1 ||
+      tensor->ndim > 2)
     return error<List>("expects the table to be i32, in one or two dimensions");
   const auto *data = reinterpret_cast<const int32_t *>(dataOf(*tensor));
   int64_t rows = tensor->ndim == 2 ? tensor->shape[0] : 1;
@@ -216,11 +219,11 @@ void Reader::readLengths(attn::LayoutType type, const SaccadeCacheBatch &given,
   int64_t packed = 0, blocks = 0;
   for (int32_t r = 0; r < batch.requests; ++r) {
     int64_t entries = given.indptr ? given.indptr[r + 1] - given.indptr[r] : 0;
-    int64_t length = given.lengths ? given.lengths[r]
-                     : !paged      ? entries
-                     : entries ? (entries - 1) * paged.getPage() +
-                                     given.last_page_len[r]
-                               : 0;
+    int64_t length =
+        given.lengths ? given.lengths[r]
+        : !paged      ? entries
+        : entries     ? (entries - 1) * paged.getPage() + given.last_page_len[r]
+                      : 0;
     cache.lengths.push_back(length);
     cache.base.push_back(table2D        ? r * given.indices->shape[1]
                          : given.indptr ? given.indptr[r]
@@ -259,7 +262,8 @@ Cache Reader::readCache(attn::LayoutType type, const SaccadeArgument &given) {
   return cache;
 }
 
-void Reader::readArgument(BlockArgument argument, const SaccadeArgument &given) {
+void Reader::readArgument(BlockArgument argument,
+                          const SaccadeArgument &given) {
   Type type = argument.getType();
   if (type.isF32() || type.isInteger()) {
     if (given.kind != SACCADE_ARG_SCALAR)
@@ -283,7 +287,8 @@ void Reader::readArgument(BlockArgument argument, const SaccadeArgument &given) 
   if (isCache)
     inputs.arguments.emplace_back(readCache(layout, given));
   else if (layout)
-    inputs.arguments.emplace_back(readRows(*given.tensor, layout, false, false));
+    inputs.arguments.emplace_back(
+        readRows(*given.tensor, layout, false, false));
   else
     inputs.arguments.emplace_back(readTable(*given.tensor, type));
 }
@@ -312,26 +317,30 @@ SaccadeStatus saccade_reference_create(const char *spec, size_t bytes,
              << place.getColumn() << ": ";
     stream << diagnostic;
   });
-  made->module = parseSourceString<ModuleOp>(StringRef(spec, bytes),
-                                             ParserConfig(&made->context), "spec");
+  made->module = parseSourceString<ModuleOp>(
+      StringRef(spec, bytes), ParserConfig(&made->context), "spec");
   if (!made->module)
     return fail(SACCADE_BAD_SPEC, diagnostics);
   for (auto kernel : made->module->getOps<attn::KernelOp>()) {
     if (name && kernel.getSymName() != name)
       continue;
     if (made->kernel)
-      return fail(SACCADE_BAD_SPEC, "expects a kernel's name, since the spec has "
-                                    "several kernels");
+      return fail(SACCADE_BAD_SPEC,
+                  "expects a kernel's name, since the spec has "
+                  "several kernels");
     made->kernel = kernel;
   }
   if (!made->kernel)
-    return fail(SACCADE_BAD_SPEC, name ? "expects a kernel named '" + Twine(name) + "'"
-                                       : Twine("expects a kernel in the spec"));
+    return fail(SACCADE_BAD_SPEC,
+                name ? "expects a kernel named '" + Twine(name) + "'"
+                     : Twine("expects a kernel in the spec"));
   *reference = made.release();
   return SACCADE_OK;
 }
 
-void saccade_reference_destroy(SaccadeReference *reference) { delete reference; }
+void saccade_reference_destroy(SaccadeReference *reference) {
+  delete reference;
+}
 
 SaccadeStatus saccade_reference_run(const SaccadeReference *reference,
                                     const SaccadeBatch *batch,
@@ -340,13 +349,15 @@ SaccadeStatus saccade_reference_run(const SaccadeReference *reference,
                                     int64_t numRows, double *const *results) {
   if (!reference || !batch || (count && !arguments) || (numRows && !rows) ||
       batch->requests < 0 || numRows < 0)
-    return fail(SACCADE_INVALID_ARGUMENT, "expects a reference, a batch, arguments "
-                                          "and rows");
+    return fail(SACCADE_INVALID_ARGUMENT,
+                "expects a reference, a batch, arguments "
+                "and rows");
   attn::KernelOp kernel = reference->kernel;
   auto types = kernel.getBody().front().getArguments();
   if (count != static_cast<int32_t>(types.size()))
     return fail(SACCADE_INVALID_ARGUMENT, "expects " + Twine(types.size()) +
-                                              " arguments, but got " + Twine(count));
+                                              " arguments, but got " +
+                                              Twine(count));
   ReferenceInputs inputs;
   Reader reader(*batch, inputs);
   reader.readQueries();

@@ -78,7 +78,7 @@ private:
     bool append = false; // the cache is the result of an append
     double scale = 0;
     attn::Normalizer normalizer = attn::Normalizer::softmax;
-    Sequence sequence;   // the last one asked for
+    Sequence sequence; // the last one asked for
   };
 
   llvm::Error prepareCall(Operation *op, FlatSymbolRefAttr variant,
@@ -173,17 +173,20 @@ llvm::Error Evaluation::prepare() {
     if (auto append = dyn_cast<attn::AppendOp>(op)) {
       prepareAppend(append);
     } else if (auto attend = dyn_cast<attn::AttendOp>(op)) {
-      failed = prepareCall(&op, attend.getVariantAttr(), attend.getParameters());
+      failed =
+          prepareCall(&op, attend.getVariantAttr(), attend.getParameters());
       Call &call = calls[&op];
       auto append = attend.getCache().getDefiningOp<attn::AppendOp>();
       Value cache = append ? append.getCache() : attend.getCache();
       call.append = !!append;
       call.cache = cast<BlockArgument>(cache).getArgNumber();
-      call.scale = attend.getScale()
-                       ? std::get<double>(argumentOf(attend.getScale()))
-                       : 1 / std::sqrt(attend.getQuery().getType().getHeadDim());
+      call.scale =
+          attend.getScale()
+              ? std::get<double>(argumentOf(attend.getScale()))
+              : 1 / std::sqrt(attend.getQuery().getType().getHeadDim());
     } else if (auto finish = dyn_cast<attn::FinishOp>(op)) {
-      failed = prepareCall(&op, finish.getVariantAttr(), finish.getParameters());
+      failed =
+          prepareCall(&op, finish.getVariantAttr(), finish.getParameters());
     }
     if (failed)
       return failed;
@@ -225,16 +228,18 @@ Lanes Evaluation::readRow(int index, int32_t request, int32_t token,
   if (auto it = written.find({index, slot}); appended && it != written.end()) {
     auto [from, i] = it->second;
     attn::AppendOp append = appends.lookup(index);
-    const Rows &rows = std::get<Rows>(
-        argumentOf(value ? append.getValue() : append.getKey()));
-    if (isa<attn::DenseType>((value ? append.getValue() : append.getKey()).getType()))
+    const Rows &rows =
+        std::get<Rows>(argumentOf(value ? append.getValue() : append.getKey()));
+    if (isa<attn::DenseType>(
+            (value ? append.getValue() : append.getKey()).getType()))
       return copyRow(rows, from, i, head, size);
     return copyRow(rows, 0, inputs.queryBegin[from] + i, head, size);
   }
   const Cache &cache = std::get<Cache>(inputs.arguments[index]);
   const Rows &rows = value ? cache.values : cache.keys;
   if (auto paged = dyn_cast<attn::PagedType>(type))
-    return copyRow(rows, slot / paged.getPage(), slot % paged.getPage(), head, size);
+    return copyRow(rows, slot / paged.getPage(), slot % paged.getPage(), head,
+                   size);
   if (isa<attn::DenseType>(type))
     return copyRow(rows, request, token, head, size);
   return copyRow(rows, 0, slot, head, size);
@@ -254,7 +259,8 @@ const Evaluation::Sequence &Evaluation::sequenceOf(Call &call, int32_t request,
     place(attn::Position::key) = batch.starts[call.cache][request] + token;
     place(attn::Position::slot) = slot;
     auto read = [&](bool value) {
-      return readRow(call.cache, request, token, head, slot, value, call.append);
+      return readRow(call.cache, request, token, head, slot, value,
+                     call.append);
     };
     sequence.keys.push_back(call.key(read(false), places));
     sequence.values.push_back(call.value(read(true), places));
@@ -264,14 +270,15 @@ const Evaluation::Sequence &Evaluation::sequenceOf(Call &call, int32_t request,
   return sequence;
 }
 
-/// Whether the row block of a query lists the key block of a token; other layouts
-/// than block-sparse list everything.
+/// Whether the row block of a query lists the key block of a token; other
+/// layouts than block-sparse list everything.
 bool Evaluation::listed(int index, const Row &row, int32_t token) const {
   auto sparse = dyn_cast<attn::BlockSparseType>(layoutOf(kernel, index));
   if (!sparse)
     return true;
   const Cache &cache = std::get<Cache>(inputs.arguments[index]);
-  int64_t block = cache.blockBegin[row.request] + row.token / sparse.getBlockRows();
+  int64_t block =
+      cache.blockBegin[row.request] + row.token / sparse.getBlockRows();
   auto begin = cache.indices.begin();
   auto end = begin + cache.blockRows[block + 1];
   return std::find(begin + cache.blockRows[block], end,

@@ -45,8 +45,8 @@ struct Cache {
   std::vector<int64_t> base;    ///< [requests] paged: first entry in `indices`;
                                 ///< ragged, block-sparse: first token row
   std::vector<int32_t> indices; ///< page ids, or key blocks
-  std::vector<int32_t> blockRows;   ///< block-sparse: row pointers into indices
-  std::vector<int64_t> blockBegin;  ///< block-sparse: [requests] first row block
+  std::vector<int32_t> blockRows;  ///< block-sparse: row pointers into indices
+  std::vector<int64_t> blockBegin; ///< block-sparse: [requests] first row block
 };
 
 /// A table, flat as it lies in memory.

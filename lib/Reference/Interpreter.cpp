@@ -1,115 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Turns the operations of a body into steps over a frame of lanes. Undefined
-// integer cases get a value (x / 0 = 0), so no input stops an evaluation.
+// Turns the operations of a body into steps over a frame of lanes. Types and
+// positions are looked at here, once; a step only moves and computes lanes.
 
 #include "lib/Reference/Interpreter.h"
+#include "lib/Reference/ScalarOps.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "llvm/ADT/TypeSwitch.h"
-#include "llvm/Support/MathExtras.h"
 
 #include <cmath>
-#include <cstring>
 #include <numeric>
 
 using namespace mlir;
 namespace saccade::reference {
 
-//===----------------------------------------------------------------------===//
-// Integers in doubles: i1 is 0 or 1, wider ones carry their signed value
-//===----------------------------------------------------------------------===//
-
-static double wrap(int64_t value, unsigned width) {
-  return width == 1 ? value & 1 : llvm::SignExtend64(value, width);
-}
-static int64_t asSigned(double value, unsigned width) {
-  return width == 1 ? -static_cast<int64_t>(value)
-                    : static_cast<int64_t>(value);
-}
-static int64_t asUnsigned(double value, unsigned width) {
-  return static_cast<int64_t>(value) & llvm::maskTrailingOnes<uint64_t>(width);
-}
-static unsigned widthOf(Type type) {
-  return getElementTypeOrSelf(type).getIntOrFloatBitWidth();
-}
 static size_t lanesOf(Type type) {
   auto vector = dyn_cast<VectorType>(type);
   return vector ? vector.getNumElements() : 1;
-}
-
-static double divide(int64_t a, int64_t b) { return b == 0 ? 0 : a / b; }
-static double remainder(int64_t a, int64_t b) { return b == 0 ? 0 : a % b; }
-static double floorDivide(int64_t a, int64_t b) {
-  return b == 0 ? 0 : llvm::divideFloorSigned(a, b);
-}
-static double ceilDivide(int64_t a, int64_t b) {
-  return b == 0 ? 0 : llvm::divideCeilSigned(a, b);
-}
-
-static bool compare(arith::CmpIPredicate predicate, double a, double b,
-                    unsigned width) {
-  int64_t sa = asSigned(a, width), sb = asSigned(b, width);
-  int64_t ua = asUnsigned(a, width), ub = asUnsigned(b, width);
-  switch (predicate) {
-  case arith::CmpIPredicate::eq:  return sa == sb;
-  case arith::CmpIPredicate::ne:  return sa != sb;
-  case arith::CmpIPredicate::slt: return sa < sb;
-  case arith::CmpIPredicate::sle: return sa <= sb;
-  case arith::CmpIPredicate::sgt: return sa > sb;
-  case arith::CmpIPredicate::sge: return sa >= sb;
-  case arith::CmpIPredicate::ult: return ua < ub;
-  case arith::CmpIPredicate::ule: return ua <= ub;
-  case arith::CmpIPredicate::ugt: return ua > ub;
-  case arith::CmpIPredicate::uge: return ua >= ub;
-  }
-  llvm_unreachable("all predicates are listed");
-}
-
-static bool compare(arith::CmpFPredicate predicate, double a, double b) {
-  bool unordered = std::isnan(a) || std::isnan(b);
-  switch (predicate) {
-  case arith::CmpFPredicate::AlwaysFalse: return false;
-  case arith::CmpFPredicate::OEQ: return a == b;
-  case arith::CmpFPredicate::OGT: return a > b;
-  case arith::CmpFPredicate::OGE: return a >= b;
-  case arith::CmpFPredicate::OLT: return a < b;
-  case arith::CmpFPredicate::OLE: return a <= b;
-  case arith::CmpFPredicate::ONE: return !unordered && a != b;
-  case arith::CmpFPredicate::ORD: return !unordered;
-  case arith::CmpFPredicate::UEQ: return unordered || a == b;
-  case arith::CmpFPredicate::UGT: return unordered || a > b;
-  case arith::CmpFPredicate::UGE: return unordered || a >= b;
-  case arith::CmpFPredicate::ULT: return unordered || a < b;
-  case arith::CmpFPredicate::ULE: return unordered || a <= b;
-  case arith::CmpFPredicate::UNE: return unordered || a != b;
-  case arith::CmpFPredicate::UNO: return unordered;
-  case arith::CmpFPredicate::AlwaysTrue: return true;
-  }
-  llvm_unreachable("all predicates are listed");
-}
-
-/// maximumf and minimumf keep NaN; maxnumf and minnumf drop it.
-static double maximum(double a, double b) {
-  return std::isnan(a) || std::isnan(b) ? NAN : std::fmax(a, b);
-}
-static double minimum(double a, double b) {
-  return std::isnan(a) || std::isnan(b) ? NAN : std::fmin(a, b);
-}
-
-static double bitsToFloat(double bits) {
-  auto word = static_cast<int32_t>(bits);
-  float value;
-  std::memcpy(&value, &word, sizeof(value));
-  return value;
-}
-static double floatToBits(double value) {
-  auto narrow = static_cast<float>(value);
-  int32_t word;
-  std::memcpy(&word, &narrow, sizeof(word));
-  return word;
 }
 
 //===----------------------------------------------------------------------===//
@@ -128,7 +37,8 @@ public:
     return slots[value] = body.frame.size() - 1;
   }
 
-  /// The entry of a value; parameters of the variant are entered when first used.
+  /// The entry of a value; parameters of the variant are entered when first
+  /// used.
   int use(Value value) {
     if (auto it = slots.find(value); it != slots.end())
       return it->second;
@@ -139,39 +49,18 @@ public:
   }
 
   bool add(Operation &op) {
-    return addInteger(op) || addFloat(op) || addVector(op) || addRead(op);
+    return addScalar(op) || addVector(op) || addRead(op);
   }
 
 private:
-  bool addInteger(Operation &op);
-  bool addFloat(Operation &op);
+  bool addScalar(Operation &op);
   bool addVector(Operation &op);
   bool addRead(Operation &op);
 
-  /// Lane by lane: `function` of as many operands as the operation has.
-  template <typename Function> bool map(Operation &op, Function function) {
-    SmallVector<int> in = llvm::map_to_vector(op.getOperands(),
-                                              [&](Value v) { return use(v); });
-    int out = define(op.getResult(0));
-    body.steps.push_back([=](Body::Frame &frame) {
-      Lanes &to = frame[out];
-      for (size_t i = 0, e = to.size(); i < e; ++i) {
-        if constexpr (std::is_invocable_v<Function, double>)
-          to[i] = function(frame[in[0]][i]);
-        else if constexpr (std::is_invocable_v<Function, double, double>)
-          to[i] = function(frame[in[0]][i], frame[in[1]][i]);
-        else // The condition of a select may be one for all lanes.
-          to[i] = function(frame[in[0]][frame[in[0]].size() == 1 ? 0 : i],
-                           frame[in[1]][i], frame[in[2]][i]);
-      }
-    });
-    return true;
-  }
-
   /// Lane i of the result is lane `from[i]` of the operands laid end to end.
   bool gather(Operation &op, SmallVector<int64_t> from, int result = 0) {
-    SmallVector<int> in = llvm::map_to_vector(op.getOperands(),
-                                              [&](Value v) { return use(v); });
+    SmallVector<int> in =
+        llvm::map_to_vector(op.getOperands(), [&](Value v) { return use(v); });
     int out = define(op.getResult(result));
     body.steps.push_back([in, out, from](Body::Frame &frame) {
       Lanes all;
@@ -213,133 +102,27 @@ bool BodyBuilder::constant(Value result, Attribute attribute) {
   return true;
 }
 
-bool BodyBuilder::addInteger(Operation &op) {
-  if (op.getNumOperands() == 0 || op.getNumResults() != 1)
-    return false;
-  Type operand = op.getOperand(0).getType();
-  if (!getElementTypeOrSelf(operand).isSignlessInteger())
-    return false;
-  unsigned w = widthOf(operand);
-  using D = double;
-#define SIGNED(OP, EXPRESSION)                                                 \
-  .Case([&](arith::OP) {                                                       \
-    return map(op, [w](D x, D y) {                                             \
-      [[maybe_unused]] int64_t a = asSigned(x, w), b = asSigned(y, w);         \
-      return wrap(EXPRESSION, w);                                              \
-    });                                                                        \
-  })
-#define UNSIGNED(OP, EXPRESSION)                                               \
-  .Case([&](arith::OP) {                                                       \
-    return map(op, [w](D x, D y) {                                             \
-      int64_t a = asUnsigned(x, w), b = asUnsigned(y, w);                      \
-      return wrap(EXPRESSION, w);                                              \
-    });                                                                        \
-  })
-  return TypeSwitch<Operation *, bool>(&op)
-      SIGNED(AddIOp, a + b) SIGNED(SubIOp, a - b) SIGNED(MulIOp, a *b)
-      SIGNED(DivSIOp, divide(a, b)) SIGNED(RemSIOp, remainder(a, b))
-      SIGNED(FloorDivSIOp, floorDivide(a, b))
-      SIGNED(CeilDivSIOp, ceilDivide(a, b))
-      SIGNED(MaxSIOp, std::max(a, b)) SIGNED(MinSIOp, std::min(a, b))
-      SIGNED(AndIOp, a &b) SIGNED(OrIOp, a | b) SIGNED(XOrIOp, a ^ b)
-      UNSIGNED(DivUIOp, divide(a, b)) UNSIGNED(RemUIOp, remainder(a, b))
-      UNSIGNED(CeilDivUIOp, ceilDivide(a, b))
-      UNSIGNED(MaxUIOp, std::max(a, b)) UNSIGNED(MinUIOp, std::min(a, b))
-      UNSIGNED(ShLIOp, b >= w ? 0 : a << b)
-      UNSIGNED(ShRUIOp, b >= w ? 0 : a >> b)
-      .Case([&](arith::ShRSIOp) {
-        return map(op, [w](D x, D y) {
-          int64_t by = asUnsigned(y, w);
-          return wrap(asSigned(x, w) >> std::min<int64_t>(by, w), w);
-        });
-      })
-      .Case([&](arith::CmpIOp compareOp) {
-        arith::CmpIPredicate predicate = compareOp.getPredicate();
-        return map(op, [=](D x, D y) -> D {
-          return compare(predicate, x, y, w);
-        });
-      })
-      .Case([&](arith::SelectOp) {
-        return map(op, [](D c, D x, D y) { return c != 0 ? x : y; });
-      })
-      .Case([&](math::AbsIOp) {
-        return map(op, [w](D x) { return wrap(std::abs(asSigned(x, w)), w); });
-      })
-      .Case<arith::ExtUIOp>([&](auto) {
-        return map(op, [w](D x) -> D { return asUnsigned(x, w); });
-      })
-      .Case<arith::ExtSIOp, arith::SIToFPOp>([&](auto) {
-        return map(op, [w](D x) -> D { return asSigned(x, w); });
-      })
-      .Case<arith::UIToFPOp>([&](auto) {
-        return map(op, [w](D x) -> D { return asUnsigned(x, w); });
-      })
-      .Case([&](arith::TruncIOp) {
-        unsigned narrow = widthOf(op.getResult(0).getType());
-        return map(op, [=](D x) { return wrap(asSigned(x, w), narrow); });
-      })
-      .Case([&](arith::BitcastOp) {
-        bool toFloat = isa<FloatType>(
-            getElementTypeOrSelf(op.getResult(0).getType()));
-        return map(op, [=](D x) { return toFloat ? bitsToFloat(x) : x; });
-      })
-      .Default(false);
-#undef SIGNED
-#undef UNSIGNED
-}
-
-bool BodyBuilder::addFloat(Operation &op) {
+bool BodyBuilder::addScalar(Operation &op) {
   if (auto constantOp = dyn_cast<arith::ConstantOp>(op))
     return constant(constantOp, constantOp.getValue());
-  if (op.getNumOperands() == 0 || op.getNumResults() != 1 ||
-      !isa<FloatType>(getElementTypeOrSelf(op.getOperand(0).getType())))
+  LaneFunction function = getLaneFunction(op);
+  if (!function)
     return false;
-  using D = double;
-#define FUNCTION(OP, ARGUMENTS, EXPRESSION)                                    \
-  .Case([&](OP) {                                                              \
-    return map(op, [] ARGUMENTS { return EXPRESSION; });                       \
-  })
-  return TypeSwitch<Operation *, bool>(&op)
-      FUNCTION(arith::AddFOp, (D x, D y), x + y)
-      FUNCTION(arith::SubFOp, (D x, D y), x - y)
-      FUNCTION(arith::MulFOp, (D x, D y), x *y)
-      FUNCTION(arith::DivFOp, (D x, D y), x / y)
-      FUNCTION(arith::RemFOp, (D x, D y), std::fmod(x, y))
-      FUNCTION(arith::NegFOp, (D x), -x)
-      FUNCTION(arith::MaximumFOp, (D x, D y), maximum(x, y))
-      FUNCTION(arith::MinimumFOp, (D x, D y), minimum(x, y))
-      FUNCTION(arith::MaxNumFOp, (D x, D y), std::fmax(x, y))
-      FUNCTION(arith::MinNumFOp, (D x, D y), std::fmin(x, y))
-      FUNCTION(math::AbsFOp, (D x), std::fabs(x))
-      FUNCTION(math::CeilOp, (D x), std::ceil(x))
-      FUNCTION(math::FloorOp, (D x), std::floor(x))
-      FUNCTION(math::FmaOp, (D x, D y, D z), std::fma(x, y, z))
-      FUNCTION(vector::FMAOp, (D x, D y, D z), std::fma(x, y, z))
-      FUNCTION(math::ExpOp, (D x), std::exp(x))
-      FUNCTION(math::Exp2Op, (D x), std::exp2(x))
-      FUNCTION(math::LogOp, (D x), std::log(x))
-      FUNCTION(math::Log2Op, (D x), std::log2(x))
-      FUNCTION(math::SqrtOp, (D x), std::sqrt(x))
-      FUNCTION(math::RsqrtOp, (D x), 1 / std::sqrt(x))
-      FUNCTION(math::TanhOp, (D x), std::tanh(x))
-      FUNCTION(math::SinOp, (D x), std::sin(x))
-      FUNCTION(math::CosOp, (D x), std::cos(x))
-      FUNCTION(math::PowFOp, (D x, D y), std::pow(x, y))
-      FUNCTION(arith::FPToSIOp, (D x),
-               std::isnan(x) ? 0 : std::trunc(std::clamp(x, -0x1p31, 0x1p31 - 1)))
-      FUNCTION(arith::FPToUIOp, (D x),
-               std::isnan(x) ? 0 : wrap(std::clamp(x, 0.0, 0x1p32 - 1), 32))
-      .Case([&](arith::CmpFOp compareOp) {
-        arith::CmpFPredicate predicate = compareOp.getPredicate();
-        return map(op, [=](D x, D y) -> D { return compare(predicate, x, y); });
-      })
-      .Case([&](arith::BitcastOp) {
-        bool toInteger =
-            getElementTypeOrSelf(op.getResult(0).getType()).isInteger();
-        return map(op, [=](D x) { return toInteger ? floatToBits(x) : x; });
-      })
-      .Default(false);
-#undef FUNCTION
+  SmallVector<int> in = llvm::map_to_vector(
+      op.getOperands(), [&](Value value) { return use(value); });
+  int out = define(op.getResult(0));
+  body.steps.push_back([=](Body::Frame &frame) {
+    // The condition of a select may be one for all lanes.
+    auto lane = [&](size_t operand, size_t i) {
+      if (operand >= in.size())
+        return 0.0;
+      const Lanes &lanes = frame[in[operand]];
+      return lanes[lanes.size() == 1 ? 0 : i];
+    };
+    for (auto [i, to] : llvm::enumerate(frame[out]))
+      to = function(lane(0, i), lane(1, i), lane(2, i));
+  });
+  return true;
 }
 
 //===----------------------------------------------------------------------===//
@@ -350,19 +133,32 @@ static double reduce(vector::CombiningKind kind, double a, double b) {
   using Kind = vector::CombiningKind;
   auto ia = static_cast<int64_t>(a), ib = static_cast<int64_t>(b);
   switch (kind) {
-  case Kind::ADD: return a + b;
-  case Kind::MUL: return a * b;
-  case Kind::MAXIMUMF: return maximum(a, b);
-  case Kind::MINIMUMF: return minimum(a, b);
-  case Kind::MAXNUMF: return std::fmax(a, b);
-  case Kind::MINNUMF: return std::fmin(a, b);
-  case Kind::MAXSI: return std::max(a, b);
-  case Kind::MINSI: return std::min(a, b);
-  case Kind::MAXUI: return std::max<uint32_t>(ia, ib);
-  case Kind::MINUI: return std::min<uint32_t>(ia, ib);
-  case Kind::AND: return ia & ib;
-  case Kind::OR: return ia | ib;
-  case Kind::XOR: return ia ^ ib;
+  case Kind::ADD:
+    return a + b;
+  case Kind::MUL:
+    return a * b;
+  case Kind::MAXIMUMF:
+    return maximum(a, b);
+  case Kind::MINIMUMF:
+    return minimum(a, b);
+  case Kind::MAXNUMF:
+    return std::fmax(a, b);
+  case Kind::MINNUMF:
+    return std::fmin(a, b);
+  case Kind::MAXSI:
+    return std::max(a, b);
+  case Kind::MINSI:
+    return std::min(a, b);
+  case Kind::MAXUI:
+    return static_cast<int32_t>(std::max<uint32_t>(ia, ib));
+  case Kind::MINUI:
+    return static_cast<int32_t>(std::min<uint32_t>(ia, ib));
+  case Kind::AND:
+    return ia & ib;
+  case Kind::OR:
+    return ia | ib;
+  case Kind::XOR:
+    return ia ^ ib;
   }
   llvm_unreachable("all kinds are listed");
 }
@@ -452,8 +248,8 @@ bool BodyBuilder::addRead(Operation &op) {
     return false;
   unsigned index = cast<BlockArgument>(read.getTable()).getArgNumber();
   Table table = std::get<Table>(*parameters[index]);
-  SmallVector<int> in = llvm::map_to_vector(read.getIndices(),
-                                            [&](Value v) { return use(v); });
+  SmallVector<int> in =
+      llvm::map_to_vector(read.getIndices(), [&](Value v) { return use(v); });
   int out = define(read.getResult());
   auto push = [&](auto find) {
     body.steps.push_back([=](Body::Frame &frame) {

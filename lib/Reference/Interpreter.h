@@ -33,8 +33,8 @@ struct Batch {
   llvm::DenseMap<int, std::vector<int32_t>> starts;
 };
 
-/// One body of a variant with its parameters bound, ready to run. A body that is
-/// missing has no steps and gives back its data.
+/// One body of a variant with its parameters bound, ready to run. A body that
+/// is missing has no steps and gives back its data.
 class Body {
 public:
   Body() = default;
@@ -42,8 +42,8 @@ public:
   /// Prepares a body (null: missing). `parameters` are the variant's, in order;
   /// they and `batch` must outlive the result.
   static llvm::Expected<Body>
-  prepare(attn::BodyOpInterface op,
-          llvm::ArrayRef<const Argument *> parameters, const Batch &batch);
+  prepare(attn::BodyOpInterface op, llvm::ArrayRef<const Argument *> parameters,
+          const Batch &batch);
 
   explicit operator bool() const { return result >= 0; }
 

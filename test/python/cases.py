@@ -29,14 +29,25 @@ class Layout:
     def parse(text):
         """`!attn.paged<8x128xbf16, page = 16>` and its sisters; None if it is none."""
         match = re.fullmatch(
-            r"!attn\.(ragged|dense|paged|block_sparse)<(\d+)x(\d+)x(\w+)(.*)>", text)
+            r"!attn\.(ragged|dense|paged|block_sparse)<(\d+)x(\d+)x(\w+)(.*)>", text
+        )
         if not match:
             return None
         kind, heads, dim, element, rest = match.groups()
         options = dict(re.findall(r"(\w+) = (\w+)", rest))
-        block = tuple(map(int, options["block"].split("x"))) if "block" in options else ()
-        return Layout(kind, int(heads), int(dim), element, int(options.get("value", dim)),
-                      options.get("order") == "HND", int(options.get("page", 0)), block)
+        block = (
+            tuple(map(int, options["block"].split("x"))) if "block" in options else ()
+        )
+        return Layout(
+            kind,
+            int(heads),
+            int(dim),
+            element,
+            int(options.get("value", dim)),
+            options.get("order") == "HND",
+            int(options.get("page", 0)),
+            block,
+        )
 
 
 @dataclass
@@ -60,7 +71,9 @@ class Request:
     q: np.ndarray
     keys: list = field(default_factory=list)  # one array a cache
     values: list = field(default_factory=list)
-    blocks: list = field(default_factory=list)  # block-sparse: [row blocks] of key blocks
+    blocks: list = field(
+        default_factory=list
+    )  # block-sparse: [row blocks] of key blocks
     named: dict = field(default_factory=dict)  # other tensors, by argument
 
     @property
@@ -96,16 +109,22 @@ class Case:
     @property
     def result_shapes(self):
         """Of one row of each result: (dim,) or () for an LSE."""
-        return [() if layout is None else (layout.dim,)
-                for layout in map(Layout.parse, self.result_types)]
+        return [
+            () if layout is None else (layout.dim,)
+            for layout in map(Layout.parse, self.result_types)
+        ]
 
     @property
     def element(self):
         return self.query.element
 
     def rows(self):
-        return [(r, i, h) for r, n in enumerate(self.q_len) for i in range(n)
-                for h in range(self.query.heads)]
+        return [
+            (r, i, h)
+            for r, n in enumerate(self.q_len)
+            for i in range(n)
+            for h in range(self.query.heads)
+        ]
 
     def poisoned_outputs(self):
         """Result tensors full of NaN, longer than the batch needs."""
@@ -123,23 +142,31 @@ class Case:
     def rows_of(self, outputs):
         """The batch's rows of result tensors; the others must still be poison."""
         collected = []
-        for output, text in zip(outputs, self.result_types):
+        for output, text in zip(outputs, self.result_types, strict=True):
             layout = Layout.parse(text)
             dense = self.query.kind == "dense"
             tokens = output
             if layout is not None and layout.hnd:
                 tokens = np.swapaxes(output, dense, dense + 1)
             starts = np.cumsum([0, *self.q_len])
-            parts = [tokens[r, :n] if dense else tokens[starts[r] : starts[r] + n]
-                     for r, n in enumerate(self.q_len)]
-            rest = ([tokens[r, n:] for r, n in enumerate(self.q_len)] if dense
-                    else [tokens[starts[-1] :]])
-            assert all(np.isnan(x.astype(np.float64)).all() for x in rest), \
+            parts = [
+                tokens[r, :n] if dense else tokens[starts[r] : starts[r] + n]
+                for r, n in enumerate(self.q_len)
+            ]
+            rest = (
+                [tokens[r, n:] for r, n in enumerate(self.q_len)]
+                if dense
+                else [tokens[starts[-1] :]]
+            )
+            assert all(np.isnan(x.astype(np.float64)).all() for x in rest), (
                 "rows of no request were written"
+            )
             shape = tokens.shape[2 + dense :]
-            collected.append(np.concatenate(
-                [p.reshape(-1, *shape) for p in parts] or [np.empty((0, *shape))]
-            ).astype(np.float64))
+            collected.append(
+                np.concatenate(
+                    [p.reshape(-1, *shape) for p in parts] or [np.empty((0, *shape))]
+                ).astype(np.float64)
+            )
         return collected
 
 
@@ -197,7 +224,9 @@ def _store_paged(layout, keys, values, rng, padding, form):
             kv[at, :m], vv[at, :m] = keys[r][j : j + m], values[r][j : j + m]
     cache = Cache(kp, vp)
     if form == 2:
-        table = np.full((max(1, len(lengths)), max(counts, default=0) + 2), 1 << 29, np.int32)
+        table = np.full(
+            (max(1, len(lengths)), max(counts, default=0) + 2), 1 << 29, np.int32
+        )
         for r, c in enumerate(counts):
             table[r, :c] = ids[indptr[r] : indptr[r + 1]]
         cache.indices, cache.lengths = table[:, : table.shape[1] - 1], lengths
@@ -213,8 +242,13 @@ def _store_paged(layout, keys, values, rng, padding, form):
 def _block_lists(layout, q_len, lengths, rng):
     """For each request, for each row block, the key blocks it attends to."""
     rows, columns = layout.block
-    return [[np.flatnonzero(rng.random(-(-n // columns)) < 0.6) for _ in range(-(-m // rows))]
-            for m, n in zip(q_len, lengths)]
+    return [
+        [
+            np.flatnonzero(rng.random(-(-n // columns)) < 0.6)
+            for _ in range(-(-m // rows))
+        ]
+        for m, n in zip(q_len, lengths, strict=True)
+    ]
 
 
 def make_cache(layout, requests, index, q_len, rng, padding=0, form=0):
@@ -224,8 +258,10 @@ def make_cache(layout, requests, index, q_len, rng, padding=0, form=0):
     lengths = [len(k) for k in keys]
     if layout.kind == "paged":
         return _store_paged(layout, keys, values, rng, padding, form)
-    cache = Cache(_store(layout, keys, layout.dim, padding),
-                  _store(layout, values, layout.value_dim, padding))
+    cache = Cache(
+        _store(layout, keys, layout.dim, padding),
+        _store(layout, values, layout.value_dim, padding),
+    )
     if layout.kind == "dense":
         cache.lengths = lengths
     else:
@@ -235,7 +271,7 @@ def make_cache(layout, requests, index, q_len, rng, padding=0, form=0):
         flat = [blocks for r in lists for blocks in r]
         cache.block_rows = np.cumsum([0, *map(len, flat)]).astype(np.int32)
         cache.indices = np.concatenate([np.empty(0, int), *flat]).astype(np.int32)
-        for request, blocks in zip(requests, lists):
+        for request, blocks in zip(requests, lists, strict=True):
             request.blocks = blocks
     return cache
 
@@ -243,7 +279,9 @@ def make_cache(layout, requests, index, q_len, rng, padding=0, form=0):
 def signature(spec):
     """Names and types of a kernel's arguments, types of its results, and the names
     of its caches in the order of the signature."""
-    head = re.search(r"attn\.kernel @\w+\((.*?)\)\s*(?:attributes.*)?\{\n", spec, re.S).group(1)
+    head = re.search(
+        r"attn\.kernel @\w+\((.*?)\)\s*(?:attributes.*)?\{\n", spec, re.S
+    ).group(1)
     head = re.sub(r"\s+", " ", head)
     arguments = re.findall(r"%(\w+): (![\w.]+(?:<[^<>]*>)?|\w+)", head)
     result = re.search(r"attn\.return [^:]*: (.*)", spec)
@@ -267,22 +305,40 @@ def make_case(spec, q_len, kv_len, values=None, seed=0, padding=0, form=0, sprea
         return rows.astype(DTYPES[layout.element])
 
     query = layouts[arguments[0][0]]
-    requests = [Request(r, draw(query, n, query.dim, spread)) for r, n in enumerate(q_len)]
+    requests = [
+        Request(r, draw(query, n, query.dim, spread)) for r, n in enumerate(q_len)
+    ]
     for name, lengths in zip(caches, kv_len, strict=True):
         for request, n in zip(requests, lengths, strict=True):
             request.keys.append(draw(layouts[name], n, layouts[name].dim))
             request.values.append(draw(layouts[name], n, layouts[name].value_dim))
-    case = Case(spec, [n for n, _ in arguments], [t for _, t in arguments], layouts,
-                list(q_len), requests, [], {}, results)
+    case = Case(
+        spec,
+        [n for n, _ in arguments],
+        [t for _, t in arguments],
+        layouts,
+        list(q_len),
+        requests,
+        [],
+        {},
+        results,
+    )
     for name, text in arguments:
         layout = layouts[name]
         if name in caches:
-            value = make_cache(layout, requests, caches.index(name), q_len, rng, padding, form)
+            value = make_cache(
+                layout, requests, caches.index(name), q_len, rng, padding, form
+            )
         elif layout is not None:
             for request in requests:
-                request.named[name] = (request.q if name == case.names[0]
-                                       else draw(layout, len(request.q), layout.dim))
-            value = _store(layout, [r.named[name] for r in requests], layout.dim, padding)
+                request.named[name] = (
+                    request.q
+                    if name == case.names[0]
+                    else draw(layout, len(request.q), layout.dim)
+                )
+            value = _store(
+                layout, [r.named[name] for r in requests], layout.dim, padding
+            )
         else:
             value = (values or {})[name]
             value = value(rng, requests) if callable(value) else value

@@ -17,7 +17,9 @@ def products(request, scale=None, q=None, k=None):
     heads = request.q.shape[1]
     q = _heads_first(request.q if q is None else q, heads)
     k = _heads_first(np.concatenate(request.keys) if k is None else k, heads)
-    return np.einsum("hid,hjd->hij", q, k) * (q.shape[-1] ** -0.5 if scale is None else scale)
+    return np.einsum("hid,hjd->hij", q, k) * (
+        q.shape[-1] ** -0.5 if scale is None else scale
+    )
 
 
 def softmax_attention(request, logits, mask, v=None, sink=None):
@@ -26,10 +28,14 @@ def softmax_attention(request, logits, mask, v=None, sink=None):
     v = _heads_first(np.concatenate(request.values) if v is None else v, heads)
     logits = np.where(np.broadcast_to(mask, logits.shape), logits, -np.inf)
     if sink is not None:
-        column = np.broadcast_to(np.asarray(sink, np.float64)[:, None, None], (heads, queries, 1))
+        column = np.broadcast_to(
+            np.asarray(sink, np.float64)[:, None, None], (heads, queries, 1)
+        )
         logits = np.concatenate([logits, column], axis=-1)
-        v = np.concatenate([v, np.zeros_like(v[:, :1]) if keys else
-                            np.zeros((heads, 1, v.shape[-1]))], axis=1)
+        v = np.concatenate(
+            [v, np.zeros_like(v[:, :1]) if keys else np.zeros((heads, 1, v.shape[-1]))],
+            axis=1,
+        )
     top = np.max(logits, axis=-1, keepdims=True, initial=-np.inf)
     weights = np.exp(logits - np.where(np.isfinite(top), top, 0))
     total = weights.sum(-1, keepdims=True)
@@ -45,7 +51,9 @@ def _causal(request):
 
 
 def causal(request, values):
-    return softmax_attention(request, products(request, values.get("scale")), _causal(request))
+    return softmax_attention(
+        request, products(request, values.get("scale")), _causal(request)
+    )
 
 
 def gemma2(request, values):
@@ -63,7 +71,9 @@ def gpt_oss(request, values):
 def bloom(request, values):
     q, k = request.positions()
     slopes = np.asarray(values["slopes"], np.float64)[:, None, None]
-    return softmax_attention(request, products(request) + slopes * (k - q), _causal(request))
+    return softmax_attention(
+        request, products(request) + slopes * (k - q), _causal(request)
+    )
 
 
 def _rotate(x, positions, theta):
@@ -114,8 +124,11 @@ def packed_documents(request, values):
     document = np.asarray(values["document"][request.index])
     q, _ = request.positions()
     mine = document[np.maximum(q[:, 0], 0)] if len(document) else np.zeros(len(q))
-    return softmax_attention(request, products(request),
-                             _causal(request) & (mine[:, None] == document[None, :]))
+    return softmax_attention(
+        request,
+        products(request),
+        _causal(request) & (mine[:, None] == document[None, :]),
+    )
 
 
 def append_attend(request, values):
@@ -176,5 +189,9 @@ def expected(case, name):
     """All rows of all results of an example: [rows, dim] and [rows]."""
     parts = [FORMULAS[name](request, case.values) for request in case.requests]
     shapes = case.result_shapes
-    return [np.concatenate([np.empty((0, *shape)), *(p[i].reshape(-1, *shape) for p in parts)])
-            for i, shape in enumerate(shapes)]
+    return [
+        np.concatenate(
+            [np.empty((0, *shape)), *(p[i].reshape(-1, *shape) for p in parts)]
+        )
+        for i, shape in enumerate(shapes)
+    ]

@@ -32,8 +32,13 @@ def worst_row_error(got, want):
     usual = np.sqrt(np.mean(norms**2))
     differences = np.linalg.norm(got - want, axis=-1)
     sizes = np.maximum(norms, usual)
-    return float(np.max(np.where(sizes > 0, differences / np.where(sizes > 0, sizes, 1),
-                                 differences)))
+    return float(
+        np.max(
+            np.where(
+                sizes > 0, differences / np.where(sizes > 0, sizes, 1), differences
+            )
+        )
+    )
 
 
 def lse_error(got, want):
@@ -51,11 +56,12 @@ def check(got, want, element, lse_limit=LSE_LIMIT, limit=None):
     """Asserts that results agree: a list of (output or LSE) rows on each side, an
     output with a last axis of head_dim, an LSE without."""
     limit = OUTPUT_LIMIT[element] if limit is None else limit
-    assert len(got) == len(want)
-    for g, w in zip(got, want):
+    for g, w in zip(got, want, strict=True):
         if w.ndim == 1:
             error = lse_error(g, w)
-            assert error <= lse_limit, f"LSE is off by {error:.2e} (limit {lse_limit:.0e})"
+            assert error <= lse_limit, (
+                f"LSE is off by {error:.2e} (limit {lse_limit:.0e})"
+            )
             continue
         error = relative_error(g, w)
         assert error <= limit, f"output is off by {error:.2e} (limit {limit:.0e})"

@@ -7,7 +7,16 @@ import ctypes
 import functools
 import os
 import pathlib
-from ctypes import POINTER, Structure, byref, c_char_p, c_double, c_int32, c_int64, c_void_p
+from ctypes import (
+    POINTER,
+    Structure,
+    byref,
+    c_char_p,
+    c_double,
+    c_int32,
+    c_int64,
+    c_void_p,
+)
 
 import ml_dtypes
 import numpy as np
@@ -85,7 +94,9 @@ class Capacity(Structure):
 
 
 class CompileOptions(Structure):
-    _fields_ = [(name, c_char_p) for name in "target kernel schedule disabled until".split()] + [
+    _fields_ = [
+        (name, c_char_p) for name in "target kernel schedule disabled until".split()
+    ] + [
         ("flags", ctypes.c_uint32),
         ("reserved", ctypes.c_uint32),
     ]
@@ -102,7 +113,9 @@ class Failure(RuntimeError):
 def library():
     """libsaccade of this build."""
     root = pathlib.Path(__file__).parents[2]
-    default = root / "build" / os.environ.get("SACCADE_PRESET", "dev") / "lib/libsaccade.so"
+    default = (
+        root / "build" / os.environ.get("SACCADE_PRESET", "dev") / "lib/libsaccade.so"
+    )
     lib = ctypes.CDLL(os.environ.get("SACCADE_LIBRARY", str(default)))
     lib.saccade_last_error.restype = c_char_p
     if hasattr(lib, "saccade_kernel_module"):
@@ -152,10 +165,22 @@ class Memory:
         start = base.ctypes.data
         if start not in self.copies:
             memory = c_void_p()
-            call("saccade_memory_alloc", self.device, ctypes.c_size_t(base.nbytes), byref(memory))
+            call(
+                "saccade_memory_alloc",
+                self.device,
+                ctypes.c_size_t(base.nbytes),
+                byref(memory),
+            )
             host = DLDevice(CPU, 0)
-            call("saccade_memory_copy", memory, self.device, c_void_p(start), host,
-                 ctypes.c_size_t(base.nbytes), None)
+            call(
+                "saccade_memory_copy",
+                memory,
+                self.device,
+                c_void_p(start),
+                host,
+                ctypes.c_size_t(base.nbytes),
+                None,
+            )
             self.copies[start] = (memory, base)
         return self.copies[start][0].value + array.ctypes.data - start
 
@@ -165,18 +190,29 @@ class Memory:
         code, bits = CODES[array.dtype]
         shape = self.keep((c_int64 * array.ndim)(*array.shape))
         strides = self.keep(
-            (c_int64 * array.ndim)(*(s // array.itemsize for s in array.strides)))
+            (c_int64 * array.ndim)(*(s // array.itemsize for s in array.strides))
+        )
         self.keep(array)
         data = array.ctypes.data if host else self.address(array)
         device = DLDevice(CPU, 0) if host else self.device
-        return ctypes.pointer(self.keep(
-            DLTensor(data, device, array.ndim, code, bits, 1, shape, strides, 0)))
+        return ctypes.pointer(
+            self.keep(
+                DLTensor(data, device, array.ndim, code, bits, 1, shape, strides, 0)
+            )
+        )
 
     def fetch(self):
         """Copies everything back from the device."""
         for start, (memory, base) in self.copies.items():
-            call("saccade_memory_copy", c_void_p(start), DLDevice(CPU, 0), memory, self.device,
-                 ctypes.c_size_t(base.nbytes), None)
+            call(
+                "saccade_memory_copy",
+                c_void_p(start),
+                DLDevice(CPU, 0),
+                memory,
+                self.device,
+                ctypes.c_size_t(base.nbytes),
+                None,
+            )
 
     def release(self):
         for memory, _ in self.copies.values():
@@ -186,21 +222,23 @@ class Memory:
 
 def batch_of(case, memory):
     caches = (CacheBatch * max(1, len(case.caches)))()
-    for to, cache in zip(caches, case.caches):
+    for to, cache in zip(caches, case.caches, strict=False):
         to.lengths = memory.ints(cache.lengths)
         to.indptr = memory.ints(cache.indptr)
         to.last_page_len = memory.ints(cache.last_page_len)
         to.indices = memory.tensor(cache.indices, host=True)
         to.block_rows = memory.tensor(cache.block_rows, host=True)
     memory.keep(caches)
-    return Batch(len(case.q_len), len(case.caches), memory.ints(case.q_len), None, caches)
+    return Batch(
+        len(case.q_len), len(case.caches), memory.ints(case.q_len), None, caches
+    )
 
 
 def arguments_of(arguments, memory):
     """C arguments from the values of a case: caches, arrays (tables where flat),
     numbers."""
     out = (Argument * max(1, len(arguments)))()
-    for to, value in zip(out, arguments):
+    for to, value in zip(out, arguments, strict=False):
         if isinstance(value, np.ndarray):
             to.kind = TABLE if value.ndim == 1 else TENSOR
             to.tensor = memory.tensor(value)
@@ -220,16 +258,31 @@ def reference(case, rows=None):
     rows = case.rows() if rows is None else rows
     spec = case.spec.encode()
     handle = c_void_p()
-    call("saccade_reference_create", spec, ctypes.c_size_t(len(spec)), None, byref(handle))
+    call(
+        "saccade_reference_create",
+        spec,
+        ctypes.c_size_t(len(spec)),
+        None,
+        byref(handle),
+    )
     try:
         wanted = (Row * max(1, len(rows)))(*(Row(*map(int, row)) for row in rows))
         results = [np.full((len(rows), *shape), np.nan) for shape in case.result_shapes]
         pointers = (POINTER(c_double) * max(1, len(results)))(
-            *(r.ctypes.data_as(POINTER(c_double)) for r in results))
+            *(r.ctypes.data_as(POINTER(c_double)) for r in results)
+        )
         batch = batch_of(case, memory)
         arguments = arguments_of(case.arguments, memory)
-        call("saccade_reference_run", handle, byref(batch), arguments,
-             c_int32(len(case.arguments)), wanted, c_int64(len(rows)), pointers)
+        call(
+            "saccade_reference_run",
+            handle,
+            byref(batch),
+            arguments,
+            c_int32(len(case.arguments)),
+            wanted,
+            c_int64(len(rows)),
+            pointers,
+        )
         return results
     finally:
         library().saccade_reference_destroy(handle)
@@ -252,22 +305,36 @@ def run(case, device="cpu", target=None, disabled=None):
         name = c_char_p()
         call("saccade_device_target", memory.device, byref(name))
         target = name.value.decode()
-    options = CompileOptions(target=target.encode(), disabled=(disabled or "").encode() or None)
+    options = CompileOptions(
+        target=target.encode(), disabled=(disabled or "").encode() or None
+    )
     kernel, plan = c_void_p(), c_void_p()
-    call("saccade_kernel_create", engine(), spec, ctypes.c_size_t(len(spec)), byref(options),
-         byref(kernel))
+    call(
+        "saccade_kernel_create",
+        engine(),
+        spec,
+        ctypes.c_size_t(len(spec)),
+        byref(options),
+        byref(kernel),
+    )
     try:
         module = c_void_p(library().saccade_kernel_module(kernel))
         tables = [c.indices.size for c in case.caches if c.indices is not None]
         blocks = [c.block_rows.size for c in case.caches if c.block_rows is not None]
-        capacity = Capacity(requests=len(case.q_len), query_tokens=sum(case.q_len),
-                            indices=sum(tables), row_blocks=sum(blocks))
+        capacity = Capacity(
+            requests=len(case.q_len),
+            query_tokens=sum(case.q_len),
+            indices=sum(tables),
+            row_blocks=sum(blocks),
+        )
         call("saccade_plan_create", module, memory.device, byref(capacity), byref(plan))
         batch = batch_of(case, memory)
         call("saccade_plan_update", plan, byref(batch), None)
         outputs = case.poisoned_outputs()
         every = [*case.arguments, *outputs]
-        call("saccade_run", plan, arguments_of(every, memory), c_int32(len(every)), None)
+        call(
+            "saccade_run", plan, arguments_of(every, memory), c_int32(len(every)), None
+        )
         call("saccade_synchronize", memory.device, None)
         memory.fetch()
         return case.rows_of(outputs)

@@ -42,7 +42,10 @@ def prefixes(rng, requests):
 
 VALUES = {
     "gemma2": {"scale": 144**-0.5, "cap": 2.0, "window": 37},
-    "gpt_oss": {"window": 29, "sinks": lambda rng, _: rng.standard_normal(64, np.float32)},
+    "gpt_oss": {
+        "window": 29,
+        "sinks": lambda rng, _: rng.standard_normal(64, np.float32),
+    },
     "bloom": {"slopes": 2.0 ** (-0.25 * np.arange(1, 33))},
     "streaming_llm": {"theta": 10000.0, "sinks": 4, "window": 40},
     "sigmoid": {"bias": -4.0},
@@ -54,15 +57,23 @@ VALUES = {
 }
 
 # Decoding: few new tokens over a longer sequence. Others prefill whole prompts.
-DECODES = {"llama3_decode", "llama3_decode_page1", "speculative_tree", "append_attend",
-           "shared_prefix"}
+DECODES = {
+    "llama3_decode",
+    "llama3_decode_page1",
+    "speculative_tree",
+    "append_attend",
+    "shared_prefix",
+}
 NAMES = sorted({"llama3_prefill", "encoder", "block_sparse", *DECODES, *VALUES})
 
 
 def lengths(name, rng, requests=5, longest=200):
     """q_len and kv_len (one list a cache) of a batch."""
-    sizes = np.where(rng.random(requests) < 0.6, rng.choice(EDGES, requests),
-                     rng.integers(0, longest, requests))
+    sizes = np.where(
+        rng.random(requests) < 0.6,
+        rng.choice(EDGES, requests),
+        rng.integers(0, longest, requests),
+    )
     sizes = np.minimum(sizes, longest)
     _, _, caches = signature(example(name))
     kv_len = [list(map(int, sizes))]
@@ -71,12 +82,20 @@ def lengths(name, rng, requests=5, longest=200):
     if name in DECODES:
         q_len = [int(rng.choice([0, 1, 1, 1, 2, 7])) for _ in sizes]
         if name == "append_attend":
-            q_len = [min(q, int(n)) for q, n in zip(q_len, sizes)]
+            q_len = [min(q, int(n)) for q, n in zip(q_len, sizes, strict=True)]
         for _ in caches[1:]:
-            kv_len.append([max(q, int(n)) for q, n in zip(q_len, rng.choice(EDGES, requests))])
+            kv_len.append(
+                [
+                    max(q, int(n))
+                    for q, n in zip(q_len, rng.choice(EDGES, requests), strict=True)
+                ]
+            )
         return q_len, kv_len
     chunked = rng.random(requests) < 0.5  # the newest part of a longer sequence
-    q_len = [int(rng.integers(0, n + 1)) if c else int(n) for n, c in zip(sizes, chunked)]
+    q_len = [
+        int(rng.integers(0, n + 1)) if c else int(n)
+        for n, c in zip(sizes, chunked, strict=True)
+    ]
     return q_len, kv_len
 
 
@@ -84,6 +103,13 @@ def scenario(name, seed=0, requests=5, longest=200):
     """A random case of an example."""
     rng = np.random.default_rng([seed, NAMES.index(name)])
     q_len, kv_len = lengths(name, rng, requests, longest)
-    return make_case(example(name), q_len, kv_len, VALUES.get(name), seed=seed + 1,
-                     padding=int(rng.choice([0, 8])), form=int(rng.integers(3)),
-                     spread=float(rng.choice([1.0, 2.0])))
+    return make_case(
+        example(name),
+        q_len,
+        kv_len,
+        VALUES.get(name),
+        seed=seed + 1,
+        padding=int(rng.choice([0, 8])),
+        form=int(rng.integers(3)),
+        spread=float(rng.choice([1.0, 2.0])),
+    )
