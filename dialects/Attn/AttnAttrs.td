@@ -17,7 +17,9 @@ def Attn_Position : I32EnumAttr<"Position", "what a body may know of its place",
   let cppNamespace = "::saccade::attn";
   let genSpecializedAttr = 0;
 }
-def Attn_PositionAttr : EnumAttr<Attn_Dialect, Attn_Position, "position">;
+def Attn_PositionAttr : EnumAttr<Attn_Dialect, Attn_Position, "position"> {
+  let assemblyFormat = "`<` $value `>`";
+}
 def Attn_PositionArrayAttr
     : TypedArrayAttrBase<Attn_PositionAttr, "positions a body asks for">;
 
@@ -27,7 +29,9 @@ def Attn_Normalizer : I32EnumAttr<"Normalizer", "how weights come from logits", 
   let cppNamespace = "::saccade::attn";
   let genSpecializedAttr = 0;
 }
-def Attn_NormalizerAttr : EnumAttr<Attn_Dialect, Attn_Normalizer, "normalizer">;
+def Attn_NormalizerAttr : EnumAttr<Attn_Dialect, Attn_Normalizer, "normalizer"> {
+  let assemblyFormat = "`<` $value `>`";
+}
 
 def Attn_Order : I32EnumAttr<"Order", "order of token and head dimensions", [
     I32EnumAttrCase<"NHD", 0>, I32EnumAttrCase<"HND", 1>]> {

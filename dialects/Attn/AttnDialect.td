@@ -38,6 +38,14 @@ def Attn_Dialect : Dialect {
     sink, normalization and output function once. With the normalizers
     `sigmoid` and `none` a state is the plain weighted sum, merged by addition.
     A row with nothing to attend to has output 0 and LSE -inf.
+
+    **Arithmetic** is that of arith and math, with two holes closed: an integer
+    division by zero (or of the least integer by -1), a shift by 32 or more and a
+    conversion out of range give some value, never a trap; a read of a table out of
+    range is clamped. So no body can fail at run time, whatever its parameters are.
+
+    **Names.** Variants are private to their module. Arguments of kernels and
+    parameters of variants keep their names, since callers pass them by name.
   }];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::math::MathDialect",

@@ -3,6 +3,7 @@
 // Text form and verification of variants, their bodies, and reads of tables.
 // A body's signature names its data first, then the positions it asks for.
 
+#include "dialects/Attn/ArgumentNames.h"
 #include "dialects/Attn/Attn.h"
 
 #include "mlir/IR/Builders.h"
@@ -81,8 +82,10 @@ SymbolTable::Visibility VariantOp::getVisibility() {
 
 void VariantOp::getAsmBlockArgumentNames(Region &region,
                                          OpAsmSetValueNameFn setName) {
-  for (BlockArgument argument : region.getArguments())
-    setName(argument, "p");
+  for (BlockArgument argument : region.getArguments()) {
+    StringRef name = getKeptName(argument);
+    setName(argument, name.empty() ? "p" : name);
+  }
 }
 
 ParseResult VariantOp::parse(OpAsmParser &parser, OperationState &result) {
@@ -93,6 +96,7 @@ ParseResult VariantOp::parse(OpAsmParser &parser, OperationState &result) {
       parser.parseArgumentList(parameters, OpAsmParser::Delimiter::Paren,
                                /*allowType=*/true))
     return failure();
+  keepNames(parser, parameters);
   if (succeeded(parser.parseOptionalKeyword("normalizer"))) {
     if (parser.parseEqual())
       return failure();
@@ -125,11 +129,12 @@ void VariantOp::print(OpAsmPrinter &printer) {
   llvm::interleaveComma(getParameters(), printer, [&](BlockArgument argument) {
     printer.printRegionArgument(argument);
   });
-  printer << ") ";
+  printer << ')';
   if (getNormalizer() != Normalizer::softmax)
-    printer << "normalizer = " << stringifyNormalizer(getNormalizer()) << ' ';
+    printer << " normalizer = " << stringifyNormalizer(getNormalizer());
   printer.printOptionalAttrDictWithKeyword(
       (*this)->getAttrs(), {getSymNameAttrName(), getNormalizerAttrName()});
+  printer << ' ';
   printer.printRegion(getBody(), /*printEntryBlockArgs=*/false);
 }
 
@@ -168,12 +173,12 @@ LogicalResult VariantOp::verify() {
 //===----------------------------------------------------------------------===//
 
 LogicalResult ReadOp::inferReturnTypes(MLIRContext *context,
-                                       std::optional<Location>,
+                                       std::optional<Location> location,
                                        ValueRange operands, DictionaryAttr,
                                        OpaqueProperties, RegionRange,
                                        SmallVectorImpl<Type> &types) {
   if (operands.empty())
-    return failure();
+    return emitOptionalError(location, "expects a table to read");
   return TypeSwitch<Type, LogicalResult>(operands.front().getType())
       .Case<PerHeadType, PerRequestType, PerTokenType>([&](auto table) {
         types.push_back(table.getElementType());
@@ -183,7 +188,10 @@ LogicalResult ReadOp::inferReturnTypes(MLIRContext *context,
         types.push_back(IntegerType::get(context, 1));
         return success();
       })
-      .Default(failure());
+      .Default([&](Type type) {
+        return emitOptionalError(location, "expects a table to read, but got ",
+                                 type);
+      });
 }
 
 /// Whether a value is the given position of the body around it.

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Text form of kernels, and the rules that look at a kernel as a whole. These
+// run when its operations are verified one by one, so they may read all of
+// them.
+
+#include "dialects/Attn/ArgumentNames.h"
+#include "dialects/Attn/Attn.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/Builders.h"
+#include "llvm/ADT/StringExtras.h"
+
+using namespace mlir;
+using namespace saccade::attn;
+
+//===----------------------------------------------------------------------===//
+// KernelOp
+//===----------------------------------------------------------------------===//
+
+ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
+  StringAttr name;
+  SmallVector<OpAsmParser::Argument> arguments;
+  if (parser.parseSymbolName(name, SymbolTable::getSymbolAttrName(),
+                             result.attributes) ||
+      parser.parseArgumentList(arguments, OpAsmParser::Delimiter::Paren,
+                               /*allowType=*/true))
+    return failure();
+  // Callers pass arguments by name, so names outlive the parser.
+  keepNames(parser, arguments);
+  if (succeeded(parser.parseOptionalKeyword("schedule"))) {
+    Attribute schedule;
+    if (parser.parseEqual() ||
+        parser.parseAttribute(schedule, getScheduleAttrName(result.name),
+                              result.attributes))
+      return failure();
+  }
+  if (parser.parseOptionalAttrDictWithKeyword(result.attributes))
+    return failure();
+  return parser.parseRegion(*result.addRegion(), arguments);
+}
+
+void KernelOp::print(OpAsmPrinter &printer) {
+  printer << ' ';
+  printer.printSymbolName(getSymName());
+  printer << '(';
+  llvm::interleaveComma(
+      getBody().getArguments(), printer,
+      [&](BlockArgument argument) { printer.printRegionArgument(argument); });
+  printer << ')';
+  if (Attribute schedule = getScheduleAttr())
+    printer << " schedule = " << schedule;
+  printer.printOptionalAttrDictWithKeyword(
+      (*this)->getAttrs(), {getSymNameAttrName(), getScheduleAttrName()});
+  printer << ' ';
+  printer.printRegion(getBody(), /*printEntryBlockArgs=*/false);
+}
+
+ReturnOp KernelOp::getReturn() {
+  return cast<ReturnOp>(getBody().front().getTerminator());
+}
+
+bool KernelOp::isCache(BlockArgument argument) {
+  return llvm::any_of(argument.getUses(), [](OpOperand &use) {
+    if (auto attend = dyn_cast<AttendOp>(use.getOwner()))
+      return &use == &attend.getCacheMutable();
+    if (auto append = dyn_cast<AppendOp>(use.getOwner()))
+      return &use == &append.getCacheMutable();
+    return false;
+  });
+}
+
+SmallVector<BlockArgument> KernelOp::getCaches() {
+  return llvm::filter_to_vector(getBody().getArguments(), isCache);
+}
+
+void KernelOp::getAsmBlockArgumentNames(Region &region,
+                                        OpAsmSetValueNameFn setName) {
+  for (BlockArgument argument : region.getArguments())
+    if (StringRef name = getKeptName(argument); !name.empty())
+      setName(argument, name);
+}
+
+/// PTX and the linkers take these names as they are.
+static bool isIdentifier(StringRef name) {
+  return !name.empty() && name.size() <= 256 && !llvm::isDigit(name.front()) &&
+         llvm::all_of(name,
+                      [](char c) { return llvm::isAlnum(c) || c == '_'; });
+}
+
+/// Each layout argument is either one tensor or a cache, and not idle.
+static LogicalResult verifyRole(KernelOp kernel, BlockArgument argument) {
+  if (!isa<LayoutType>(argument.getType()))
+    return success();
+  auto fail = [&](StringRef what) {
+    return kernel.emitOpError("expects argument #")
+           << argument.getArgNumber() << what;
+  };
+  if (argument.use_empty())
+    return fail(" to be used as queries, a cache, or new keys or values");
+  bool isCache = KernelOp::isCache(argument);
+  for (OpOperand &use : argument.getUses()) {
+    auto attend = dyn_cast<AttendOp>(use.getOwner());
+    auto append = dyn_cast<AppendOp>(use.getOwner());
+    bool asCache = (attend && &use == &attend.getCacheMutable()) ||
+                   (append && &use == &append.getCacheMutable());
+    if (asCache != isCache)
+      return fail(" to be either a cache or one tensor, but it is both");
+  }
+  return success();
+}
+
+/// What an append asks of the kernel around it.
+static LogicalResult verifyAppended(KernelOp kernel, AppendOp append) {
+  BlockArgument last = kernel.getCaches().back();
+  if (last != append.getCache()) // append 3
+    return append.emitOpError("expects its cache to be the last of the "
+                              "kernel's, but argument #")
+           << last.getArgNumber() << " is a later one";
+  if (!append.getCache().hasOneUse()) // append 4
+    return append.emitOpError("expects its cache to have no other use; attend "
+                              "over the result instead");
+  return success();
+}
+
+LogicalResult KernelOp::verifyRegions() {
+  Block &block = getBody().front();
+  if (!isIdentifier(getSymName())) // 5
+    return emitOpError("expects its name to be an identifier of at most 256 "
+                       "letters, digits and _, but got '")
+           << getSymName() << "'";
+  if (block.getNumArguments() > kMaxArguments) // 6
+    return emitOpError("expects at most ")
+           << kMaxArguments << " arguments, but got "
+           << block.getNumArguments();
+  for (BlockArgument argument : block.getArguments()) {
+    if (!isa<LayoutType>(argument.getType()) &&
+        !isParameterType(argument.getType())) // 1
+      return emitOpError("expects arguments to be layouts, f32, i32 or tables, "
+                         "but #")
+             << argument.getArgNumber() << " is " << argument.getType();
+    if (failed(verifyRole(*this, argument))) // 7
+      return failure();
+  }
+  if (!isa<ReturnOp>(block.getTerminator())) // 2
+    return block.getTerminator()->emitOpError(
+        "cannot end a kernel, expects attn.return");
+
+  Type queries;
+  for (Operation &op : block) {
+    if (op.getDialect() != (*this)->getDialect()) { // 8
+      auto constant = dyn_cast<arith::ConstantOp>(op);
+      if (!constant || !isa<IntegerAttr, FloatAttr>(constant.getValue()) ||
+          !isParameterType(constant.getType()))
+        return op.emitError()
+               << "expects only attn operations and constants of f32 or i32 in "
+                  "a kernel, but got "
+               << op.getName();
+    }
+    auto append = dyn_cast<AppendOp>(op);
+    if (append && failed(verifyAppended(*this, append)))
+      return failure();
+    auto attend = dyn_cast<AttendOp>(op);
+    if (!attend)
+      continue;
+    if (queries && queries != attend.getQuery().getType()) // 3
+      return attend.emitOpError("expects all queries of the kernel to be ")
+             << queries << ", but got " << attend.getQuery().getType();
+    queries = attend.getQuery().getType();
+  }
+  if (getReturn()->getNumOperands() == 0 &&
+      block.getOps<AppendOp>().empty()) // 4
+    return emitOpError("expects to return something or to append");
+  return success();
+}
+
+LogicalResult ReturnOp::verify() {
+  if (getNumOperands() > kMaxResults) // 2
+    return emitOpError("expects at most ")
+           << kMaxResults << " results, but got " << getNumOperands();
+  SmallPtrSet<Value, 4> seen;
+  for (OpOperand &operand : (*this)->getOpOperands()) {
+    if (!operand.get().getDefiningOp<FinishOp>()) // 1
+      return emitOpError("expects results made by attn.finish, but #")
+             << operand.getOperandNumber() << " is not";
+    if (!seen.insert(operand.get()).second) // 3
+      return emitOpError("expects to return each result once, but #")
+             << operand.getOperandNumber() << " repeats another";
+  }
+  return success();
+}
