@@ -62,6 +62,12 @@ private:
   tile::ScheduleAttr schedule;
 };
 
+/// m where it is finite, else 0: the difference to it is then never inf - inf.
+mlir::Value finiteOrZero(mlir::ImplicitLocOpBuilder &b, mlir::Value m);
+/// 2^(x - m), which is 0 for x = -inf; m is finite.
+mlir::Value powerOfDifference(mlir::ImplicitLocOpBuilder &b, mlir::Value x,
+                              mlir::Value m);
+
 /// A map of tiles; `body` gets the elements and row and column.
 mlir::Value emitMap(
     mlir::ImplicitLocOpBuilder &b, tile::TileType type, mlir::ValueRange inputs,

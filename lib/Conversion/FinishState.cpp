@@ -7,8 +7,6 @@
 
 #include "mlir/Dialect/Math/IR/Math.h"
 
-#include <limits>
-
 using namespace mlir;
 using namespace saccade;
 
@@ -20,7 +18,6 @@ static constexpr float kLn2 = 0.69314718055994530942f;
 /// Joins a sink to a state: one more logit in the sum, without a value.
 static TileState joinSink(B &b, const TileState &state, Value sink) {
   auto columnType = cast<tile::TileType>(sink.getType());
-  Value infinity = f32(b, -std::numeric_limits<float>::infinity());
   TileState joined;
   joined.max = emitMap(b, columnType, {state.max, sink},
                        [](B &b, ValueRange x, Scalar, Scalar) -> Value {
@@ -28,12 +25,8 @@ static TileState joinSink(B &b, const TileState &state, Value sink) {
                        });
   auto weightOf = [&](Value logit) {
     return emitMap(b, columnType, {logit, joined.max},
-                   [&](B &b, ValueRange x, Scalar, Scalar) -> Value {
-                     Value none = arith::CmpFOp::create(
-                         b, arith::CmpFPredicate::OEQ, x[1], infinity);
-                     Value pivot = arith::SelectOp::create(b, none, f32(b, 0.0f), x[1]);
-                     return math::Exp2Op::create(
-                         b, arith::SubFOp::create(b, x[0], pivot));
+                   [](B &b, ValueRange x, Scalar, Scalar) {
+                     return powerOfDifference(b, x[0], finiteOrZero(b, x[1]));
                    });
   };
   Value kept = weightOf(state.max), added = weightOf(sink);

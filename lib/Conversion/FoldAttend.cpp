@@ -172,15 +172,13 @@ Value AttendEmitter::maskedLogits(ImplicitLocOpBuilder &b, const CacheWalk &walk
 // Online softmax
 //===----------------------------------------------------------------------===//
 
-/// m where it is finite, else 0: the difference to it is then never inf - inf.
-static Value finiteOrZero(ImplicitLocOpBuilder &b, Value m) {
+Value saccade::finiteOrZero(ImplicitLocOpBuilder &b, Value m) {
   Value none = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, m,
                                      f32(b, -kInfinity));
   return arith::SelectOp::create(b, none, f32(b, 0.0f), m);
 }
 
-/// 2^(x - m), which is 0 for x = -inf.
-static Value weight(ImplicitLocOpBuilder &b, Value x, Value m) {
+Value saccade::powerOfDifference(ImplicitLocOpBuilder &b, Value x, Value m) {
   return math::Exp2Op::create(b, arith::SubFOp::create(b, x, m));
 }
 
@@ -214,11 +212,11 @@ TileState AttendEmitter::step(ImplicitLocOpBuilder &b, const BoundVariant &varia
     });
     Value rescale = emitMap(b, column(), {state.max, pivot},
                             [](B &b, ValueRange x, Scalar, Scalar) {
-                              return weight(b, x[0], x[1]);
+                              return powerOfDifference(b, x[0], x[1]);
                             });
     weights = emitMap(b, tileType, {logits, pivot},
                       [](B &b, ValueRange x, Scalar, Scalar) {
-                        return weight(b, x[0], x[1]);
+                        return powerOfDifference(b, x[0], x[1]);
                       });
     Value tileSum = tile::ReduceOp::create(b, column(), tile::ReduceKind::add, weights);
     state.sum = emitMap(b, column(), {state.sum, rescale, tileSum},
@@ -326,7 +324,7 @@ TileState AttendEmitter::merge(ImplicitLocOpBuilder &b, const TileState &lhs,
   auto factor = [&](Value max) {
     return emitMap(b, column(), {max, state.max},
                    [](B &b, ValueRange x, Scalar, Scalar) {
-                     return weight(b, x[0], finiteOrZero(b, x[1]));
+                     return powerOfDifference(b, x[0], finiteOrZero(b, x[1]));
                    });
   };
   Value left = factor(lhs.max), right = factor(rhs.max);
