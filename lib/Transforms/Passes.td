@@ -12,6 +12,47 @@ include "mlir/Pass/PassBase.td"
 // attn
 //===----------------------------------------------------------------------===//
 
+def DeriveTileBoundsPass : Pass<"attn-derive-tile-bounds", "::saccade::attn::VariantOp"> {
+  let summary = "Derives from a mask, in closed form, which keys a tile of queries sees";
+  let description = [{
+    Reads the mask as a formula over affine constraints and projects the queries
+    of a tile out of it: where it may hold gives the intervals to visit, where it may fail
+    the keys that are not in a full part. What is not affine is taken to be
+    anything; a remark names it, and the mask is tested per element there.
+    A variant that has bounds keeps them.
+
+    Before:
+
+    ```mlir
+    attn.variant @causal() {
+      attn.mask(query %q, key %k) {
+        %keep = arith.cmpi sge, %q, %k : i32
+        attn.yield %keep : i1
+      }
+    }
+    ```
+
+    After:
+
+    ```mlir
+    attn.variant @causal() {
+      attn.mask(query %q, key %k) {
+        %keep = arith.cmpi sge, %q, %k : i32
+        attn.yield %keep : i1
+      }
+      attn.bounds(query_last %last, query_first %first) {
+        %c0 = arith.constant 0 : i32
+        %c1 = arith.constant 1 : i32
+        %hi = arith.addi %last, %c1 : i32
+        %full = arith.addi %first, %c1 : i32
+        attn.yield %c0, %hi, %c0, %full : i32, i32, i32, i32
+      }
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+}
+
 def ChooseSchedulePass : Pass<"attn-choose-schedule", "::saccade::attn::KernelOp"> {
   let summary = "Gives each kernel the schedule that its shape and target ask for";
   let description = [{

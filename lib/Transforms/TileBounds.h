@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// From the key intervals of `attn.bounds` to the KV tiles that a loop visits. The
+// lowerings to both targets share this arithmetic, so they visit the same tiles.
+
+#ifndef SACCADE_LIB_TRANSFORMS_TILEBOUNDS_H
+#define SACCADE_LIB_TRANSFORMS_TILEBOUNDS_H
+
+#include "dialects/Attn/VariantBodies.h"
+
+namespace saccade {
+
+/// Keys `[lo, hi)` to visit, and keys `[fullLo, fullHi)` that all queries of the
+/// tile see; all i32. The two are independent: a full part may belong to the
+/// keys of several intervals.
+struct KeyRange {
+  mlir::Value lo, hi, fullLo, fullHi;
+};
+
+/// The key ranges of a query tile: the variant's bounds inlined, or, where it has
+/// none, one range of all keys `[0, kvLen)`, full if there is no mask.
+/// `position` gives query_first, query_last, request, q_len and kv_len.
+llvm::SmallVector<KeyRange>
+emitKeyRanges(mlir::OpBuilder &builder, mlir::Location loc,
+              attn::VariantOp variant, attn::PositionFn position,
+              mlir::ValueRange parameters, attn::ReadFn read = nullptr);
+
+/// The KV tiles of `tileN` keys, counted from key 0, that a query tile visits.
+/// Of keys in `[kvBegin, kvEnd)`, the part of the sequence at hand, none
+/// that a query sees is left out; no tile is visited twice; tiles ascend.
+class TileVisit {
+public:
+  TileVisit(mlir::OpBuilder &builder, mlir::Location loc,
+            llvm::ArrayRef<KeyRange> ranges, mlir::Value kvBegin,
+            mlir::Value kvEnd, int64_t tileN);
+
+  /// How many tiles are visited, i32.
+  mlir::Value getCount() const { return count; }
+  /// The tile of the loop counter `i` (i32, below the count).
+  mlir::Value emitTile(mlir::OpBuilder &builder, mlir::Location loc,
+                       mlir::Value i) const;
+  /// Whether all keys of the tile are in `[kvBegin, kvEnd)` and seen by all
+  /// queries, so that neither mask nor bounds need to be tested; i1.
+  mlir::Value emitIsFull(mlir::OpBuilder &builder, mlir::Location loc,
+                         mlir::Value tile) const;
+
+private:
+  struct Run {
+    mlir::Value firstCount; ///< counters from here on are of this run
+    mlir::Value shift;      ///< tile = counter + shift
+  };
+  llvm::SmallVector<Run> runs;
+  llvm::SmallVector<std::pair<mlir::Value, mlir::Value>> fulls;
+  mlir::Value count;
+  int64_t tileN;
+};
+
+} // namespace saccade
+
+#endif // SACCADE_LIB_TRANSFORMS_TILEBOUNDS_H
