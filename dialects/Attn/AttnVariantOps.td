@@ -192,6 +192,9 @@ def Attn_BoundsOp : Attn_BodyOp<"bounds"> {
     `[lo, hi)` are seen by no query of the tile; keys in `[full_lo, full_hi)` by all of
     them. Intervals ascend and do not overlap; an empty one has `lo >= hi`, an
     empty full part `full_lo >= full_hi`; they may reach outside `[0, kv_len)`.
+    Full parts are independent of the intervals that they stand beside: a run of
+    keys that all queries see may reach through several of them.
+    Sums that might leave i32 are i64 and saturated before they are yielded.
     Written by `-attn-derive-tile-bounds`.
 
     Constraints:

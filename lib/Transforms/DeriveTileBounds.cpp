@@ -33,14 +33,14 @@ void DeriveTileBoundsPass::runOnOperation() {
   for (auto &[op, reason] : formula.undecided)
     undecided.insert({op, reason});
   for (auto [op, reason] : undecided)
-    op->emitRemark("tests the mask per element: ") << reason;
+    emitRemark(op->getLoc(), "tests the mask per element: ") << reason;
 
   BoundsWriter writer(mask, formula.variables);
   bool isExact =
       writer.write(projectOntoKeys(formula.variables, formula.keep.holds),
                    projectOntoKeys(formula.variables, formula.keep.fails));
   if (!isExact)
-    mask->emitRemark("tests the mask per element: ")
+    emitRemark(mask.getLoc(), "tests the mask per element: ")
         << "it takes more than " << BoundsWriter::kMaxIntervals
         << " intervals of keys";
 }
