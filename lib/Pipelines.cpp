@@ -47,6 +47,7 @@ struct Stage {
 void saccade::buildAttnPipeline(OpPassManager &pm, const PipelineOptions &options) {
   Stage stage{pm, options};
   // attn, arith, math, vector
+  stage.optional<attn::VariantOp>(createDeriveTileBoundsPass());
   stage.cleanUp();
   pm.addNestedPass<attn::KernelOp>(createChooseSchedulePass({options.target}));
 }

@@ -8,6 +8,7 @@
 
 #include "dialects/Tile/Tile.h"
 #include "include/saccade/KernelABI.h"
+#include "lib/Transforms/TileBounds.h"
 
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -47,91 +48,39 @@ CacheWalk::CacheWalk(ImplicitLocOpBuilder &b, const ItemScope &item,
 // Which tiles
 //===----------------------------------------------------------------------===//
 
-namespace {
-/// An interval of positions, and the part of it that is seen by all rows.
-struct Interval {
-  Scalar lo, hi, fullLo, fullHi;
-};
-/// An interval in tiles: [first, end), and how many tiles come before it.
-struct TileRun {
-  Scalar first, end, before;
-};
-} // namespace
-
-/// Tiles that intervals touch; one that two of them touch belongs to the first.
-static SmallVector<TileRun> tileRuns(ArrayRef<Interval> intervals,
-                                     int64_t keys) {
-  SmallVector<TileRun> runs;
-  for (const Interval &interval : intervals) {
-    ImplicitLocOpBuilder &b = *interval.lo.b;
-    Scalar first = interval.lo / keys;
-    Scalar before = i32(b, 0);
-    if (!runs.empty()) {
-      const TileRun &last = runs.back();
-      first = first.max(last.end);
-      before = last.before + (last.end - last.first);
-    }
-    // An empty interval ends where it begins.
-    Scalar touched = (interval.hi + (keys - 1)) / keys;
-    Value some = interval.lo.less(interval.hi);
-    Scalar end = {&b, arith::SelectOp::create(b, some, touched.max(first), first)};
-    runs.push_back({first, end, before});
-  }
-  return runs;
-}
-
 CacheWalk::Visit CacheWalk::visit(ImplicitLocOpBuilder &b, ValueRange bounds,
                                   bool unmasked) const {
-  // The item's range in positions of this cache.
-  Scalar lo = (item.in(b).kvBegin - start).max(0).min(length);
-  Scalar hi = (item.in(b).kvEnd - start).max(0).min(length);
+  // The item's range of the positions of this cache.
+  Scalar end = in(b, start) + length;
+  Scalar lo = item.in(b).kvBegin.max(start).min(end);
+  Scalar hi = item.in(b).kvEnd.max(lo).min(end);
+  SmallVector<KeyRange> ranges;
+  for (size_t i = 0; i < bounds.size(); i += 4)
+    ranges.push_back({bounds[i], bounds[i + 1], bounds[i + 2], bounds[i + 3]});
+  if (ranges.empty())
+    ranges.push_back({lo, hi, unmasked ? lo : hi, hi});
+  TileVisit tiles(b, b.getLoc(), ranges, lo, hi, tileKeys, start);
 
-  SmallVector<Interval> intervals;
-  for (size_t i = 0; i < bounds.size(); i += 4) {
-    auto local = [&](size_t k) { return Scalar{&b, bounds[i + k]} - start; };
-    intervals.push_back({local(0).max(lo).min(hi), local(1).max(lo).min(hi),
-                         local(2).max(lo), local(3).min(hi)});
-  }
-  if (intervals.empty())
-    intervals.push_back({lo, hi, unmasked ? lo : hi, hi});
-
-  Visit visit;
+  auto sparse = dyn_cast<attn::BlockSparseType>(type);
   int64_t keys = tileKeys;
-  SmallVector<TileRun> runs;
-  if (isa<attn::BlockSparseType>(type)) {
+  Visit visit;
+  if (sparse) {
     visit.count = (rows + (keys - 1)) / keys;
     visit.tileAt = [](ImplicitLocOpBuilder &, Scalar i) { return i; };
   } else {
-    runs = tileRuns(intervals, keys);
-    visit.count = runs.back().before + (runs.back().end - runs.back().first);
-    visit.tileAt = [runs](ImplicitLocOpBuilder &b, Scalar i) {
-      Scalar tile = Scalar{&b, runs.front().first} + i;
-      for (const TileRun &run : ArrayRef(runs).drop_front()) {
-        Value inRun = Scalar{&b, run.before}.lessEqual(i);
-        Scalar shifted = Scalar{&b, run.first} + (i - run.before);
-        tile.value = arith::SelectOp::create(b, inRun, shifted, tile);
-      }
-      return tile;
+    visit.count = {&b, tiles.getCount()};
+    visit.tileAt = [tiles](ImplicitLocOpBuilder &b, Scalar i) -> Scalar {
+      return {&b, tiles.emitTile(b, b.getLoc(), i)};
     };
   }
-
   CacheWalk walk = *this;
-  visit.isFull = [intervals, keys, walk](ImplicitLocOpBuilder &b,
-                                         Scalar tile) -> Value {
-    auto sparse = dyn_cast<attn::BlockSparseType>(walk.type);
-    if (sparse && sparse.getBlockColumns() % keys != 0)
+  visit.isFull = [tiles, keys, sparse, walk](ImplicitLocOpBuilder &b,
+                                             Scalar tile) -> Value {
+    if (!sparse)
+      return tiles.emitIsFull(b, b.getLoc(), tile * keys);
+    if (sparse.getBlockColumns() % keys != 0)
       return yes(b, false); // a tile may span key blocks far apart
-    Scalar first = tile * keys;
-    if (sparse)
-      first = walk.blockSparseKey(b, first);
-    Scalar end = first + keys;
-    Value full = yes(b, false);
-    for (const Interval &interval : intervals) {
-      Scalar inside = walk.in(b, interval.fullLo).lessEqual(first) &
-                      end.lessEqual(interval.fullHi);
-      full = b.createOrFold<arith::OrIOp>(full, inside);
-    }
-    return full;
+    return tiles.emitIsFull(b, b.getLoc(), walk.blockSparseKey(b, tile * keys));
   };
   return visit;
 }

@@ -453,6 +453,17 @@ void MaskReader::visit(Operation *op) {
         };
         setPieces(op, a.getLhs(), a.getRhs(), multiply);
       })
+      .Case([&](arith::ShLIOp a) {
+        if (!isInteger())
+          return notAffine(op);
+        auto shift = [](const Affine &l,
+                        const Affine &r) -> std::optional<Affine> {
+          if (!r.isConstant() || r.constant < 0 || r.constant > 20)
+            return std::nullopt;
+          return l * (int64_t(1) << r.constant);
+        };
+        setPieces(op, a.getLhs(), a.getRhs(), shift);
+      })
       .Case([&](arith::MaxSIOp a) {
         select(a.getLhs(), a.getRhs(), CmpIPredicate::sge);
       })

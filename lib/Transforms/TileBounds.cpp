@@ -23,47 +23,33 @@ static bool isKnownEmpty(Value lo, Value hi) {
          matchPattern(hi, m_ConstantInt(&last)) && first.sge(last);
 }
 
-SmallVector<KeyRange>
-saccade::emitKeyRanges(OpBuilder &builder, Location loc,
-                       attn::VariantOp variant, attn::PositionFn position,
-                       ValueRange parameters, attn::ReadFn read) {
-  SmallVector<KeyRange> ranges;
-  if (auto bounds = variant.getBodyOf<attn::BoundsOp>()) {
-    SmallVector<Value> values = attn::inlineBody(
-        builder, cast<attn::BodyOpInterface>(bounds.getOperation()), {},
-        position, parameters, read);
-    for (size_t i = 0; i + 3 < values.size(); i += 4)
-      ranges.push_back(
-          {values[i], values[i + 1], values[i + 2], values[i + 3]});
-    return ranges;
-  }
-  Value zero = getConstant(builder, loc, 0);
-  Value kvLen = position(attn::Position::kv_len);
-  bool hasMask = static_cast<bool>(variant.getBodyOf<attn::MaskOp>());
-  return {{zero, kvLen, zero, hasMask ? zero : kvLen}};
-}
-
 TileVisit::TileVisit(OpBuilder &builder, Location loc,
                      ArrayRef<KeyRange> ranges, Value kvBegin, Value kvEnd,
-                     int64_t tileN)
+                     int64_t tileN, Value origin)
     : tileN(tileN) {
   auto constant = [&](int64_t value) {
     return getConstant(builder, loc, value);
   };
-  // 0 <= kvBegin <= kvEnd, and ends are below 2^30: unsigned division is
-  // exact, and rounding up does not overflow.
+  // Clipped before it is moved: ranges may reach far outside.
+  auto clip = [&](Value lo, Value hi) {
+    lo = builder.createOrFold<arith::MaxSIOp>(loc, lo, kvBegin);
+    hi = builder.createOrFold<arith::MaxSIOp>(loc, hi, kvBegin);
+    hi = builder.createOrFold<arith::MinSIOp>(loc, hi, kvEnd);
+    lo = builder.createOrFold<arith::SubIOp>(loc, lo, origin);
+    hi = builder.createOrFold<arith::SubIOp>(loc, hi, origin);
+    return std::pair(lo, hi);
+  };
+  // Keys are not negative and below 2^30, so unsigned division is exact, and
+  // rounding up does not overflow.
   Value size = constant(tileN), rounding = constant(tileN - 1);
   count = constant(0);
   Value reached = count;
   for (const KeyRange &range : ranges) {
     if (!isKnownEmpty(range.fullLo, range.fullHi))
-      fulls.push_back(
-          {builder.createOrFold<arith::MaxSIOp>(loc, range.fullLo, kvBegin),
-           builder.createOrFold<arith::MinSIOp>(loc, range.fullHi, kvEnd)});
+      fulls.push_back(clip(range.fullLo, range.fullHi));
     if (isKnownEmpty(range.lo, range.hi))
       continue;
-    Value lo = builder.createOrFold<arith::MaxSIOp>(loc, range.lo, kvBegin);
-    Value hi = builder.createOrFold<arith::MinSIOp>(loc, range.hi, kvEnd);
+    auto [lo, hi] = clip(range.lo, range.hi);
     Value isEmpty =
         builder.createOrFold<arith::CmpIOp>(loc, CmpIPredicate::sge, lo, hi);
     Value begin = builder.createOrFold<arith::DivUIOp>(loc, lo, size);
@@ -96,14 +82,13 @@ Value TileVisit::emitTile(OpBuilder &builder, Location loc, Value i) const {
 }
 
 Value TileVisit::emitIsFull(OpBuilder &builder, Location loc,
-                            Value tile) const {
-  Value size = getConstant(builder, loc, tileN);
-  Value begin = builder.createOrFold<arith::MulIOp>(loc, tile, size);
-  Value end = builder.createOrFold<arith::AddIOp>(loc, begin, size);
+                            Value firstKey) const {
+  Value end = builder.createOrFold<arith::AddIOp>(
+      loc, firstKey, getConstant(builder, loc, tileN));
   Value result;
   for (auto [fullLo, fullHi] : fulls) {
     Value isAfter = builder.createOrFold<arith::CmpIOp>(loc, CmpIPredicate::sge,
-                                                        begin, fullLo);
+                                                        firstKey, fullLo);
     Value isBefore = builder.createOrFold<arith::CmpIOp>(
         loc, CmpIPredicate::sle, end, fullHi);
     Value isFull = builder.createOrFold<arith::AndIOp>(loc, isAfter, isBefore);

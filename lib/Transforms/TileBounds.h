@@ -6,7 +6,7 @@
 #ifndef SACCADE_LIB_TRANSFORMS_TILEBOUNDS_H
 #define SACCADE_LIB_TRANSFORMS_TILEBOUNDS_H
 
-#include "dialects/Attn/VariantBodies.h"
+#include "mlir/IR/Builders.h"
 
 namespace saccade {
 
@@ -17,32 +17,25 @@ struct KeyRange {
   mlir::Value lo, hi, fullLo, fullHi;
 };
 
-/// The key ranges of a query tile: the variant's bounds inlined, or, where it has
-/// none, one range of all keys `[0, kvLen)`, full if there is no mask.
-/// `position` gives query_first, query_last, request, q_len and kv_len.
-llvm::SmallVector<KeyRange>
-emitKeyRanges(mlir::OpBuilder &builder, mlir::Location loc,
-              attn::VariantOp variant, attn::PositionFn position,
-              mlir::ValueRange parameters, attn::ReadFn read = nullptr);
-
-/// The KV tiles of `tileN` keys, counted from key 0, that a query tile visits.
-/// Of keys in `[kvBegin, kvEnd)`, the part of the sequence at hand, none
+/// The KV tiles of `tileN` keys, counted from key `origin`, that a query tile
+/// visits. Of keys in `[kvBegin, kvEnd)`, the part of the sequence at hand, none
 /// that a query sees is left out; no tile is visited twice; tiles ascend.
+/// `0 <= origin <= kvBegin <= kvEnd`.
 class TileVisit {
 public:
   TileVisit(mlir::OpBuilder &builder, mlir::Location loc,
             llvm::ArrayRef<KeyRange> ranges, mlir::Value kvBegin,
-            mlir::Value kvEnd, int64_t tileN);
+            mlir::Value kvEnd, int64_t tileN, mlir::Value origin);
 
   /// How many tiles are visited, i32.
   mlir::Value getCount() const { return count; }
   /// The tile of the loop counter `i` (i32, below the count).
   mlir::Value emitTile(mlir::OpBuilder &builder, mlir::Location loc,
                        mlir::Value i) const;
-  /// Whether all keys of the tile are in `[kvBegin, kvEnd)` and seen by all
-  /// queries, so that neither mask nor bounds need to be tested; i1.
+  /// Whether the `tileN` keys from `origin + firstKey` on are all in `[kvBegin, kvEnd)` and
+  /// seen by all queries, so that neither mask nor ends need to be tested; i1.
   mlir::Value emitIsFull(mlir::OpBuilder &builder, mlir::Location loc,
-                         mlir::Value tile) const;
+                         mlir::Value firstKey) const;
 
 private:
   struct Run {
