@@ -26,12 +26,10 @@ config.environment["SACCADE_LIBRARY"] = os.path.join(
 )
 # Nothing of the user's own cache may decide a test.
 config.environment["SACCADE_CACHE_DIR"] = os.path.join(config.test_exec_root, "cache")
+for variable in ("ASAN_OPTIONS", "SACCADE_NUM_THREADS", "CUDA_VISIBLE_DEVICES"):
+    if variable in os.environ:
+        config.environment[variable] = os.environ[variable]
 if config.sanitized:
-    # MLIR itself is not instrumented, so containers that cross into it are poisoned
-    # on one side only.
-    config.environment["ASAN_OPTIONS"] = (
-        "allow_user_poisoning=0:detect_container_overflow=0:detect_leaks=0"
-    )
     config.available_features.add("sanitized")
 
 config.substitutions.append(("%python", sys.executable))
