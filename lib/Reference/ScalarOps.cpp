@@ -54,7 +54,7 @@ static const llvm::StringMap<I (*)(I, I)> &signedOps() {
       {"arith.xori", [](I a, I b) { return a ^ b; }},
       {"arith.maxsi", [](I a, I b) { return std::max(a, b); }},
       {"arith.minsi", [](I a, I b) { return std::min(a, b); }},
-      {"arith.shrsi", [](I a, I b) { return a >> (b & 63); }},
+      {"arith.shrsi", [](I a, I b) { return a >> std::min<uint64_t>(b, 31); }},
       {"arith.trunci", [](I a, I) { return a; }},
       {"arith.extsi", [](I a, I) { return a; }},
       {"arith.sitofp", [](I a, I) { return a; }},
