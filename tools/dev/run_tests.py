@@ -55,7 +55,7 @@ def lit():
     report = BUILD / "lit.json"
     report.unlink(missing_ok=True)
     jobs = os.environ.get("SACCADE_TEST_JOBS", str(len(os.sched_getaffinity(0))))
-    run("lit", f"-j{jobs}", "--order=lexical", "-v", "-o", report, BUILD / "test")
+    run("lit", f"-j{jobs}", "--timeout=600", "-v", "-o", report, BUILD / "test")
     if not report.exists():
         return Tally(failed=1)
     tally = Tally()
