@@ -7,21 +7,29 @@
 
 #include "llvm/Support/MathExtras.h"
 
+#include <cmath>
+
 using namespace mlir;
 namespace saccade::reference {
 
+static double fromHalf(uint16_t bits) {
+  int exponent = bits >> 10 & 31, fraction = bits & 1023;
+  double magnitude = exponent == 31 ? (fraction ? NAN : INFINITY)
+                     : exponent == 0
+                         ? std::ldexp(fraction, -24)
+                         : std::ldexp(1024 + fraction, exponent - 25);
+  return bits & 0x8000 ? -magnitude : magnitude;
+}
+
 double load(const void *data, Element element, int64_t index) {
-  auto decode = [&](const llvm::fltSemantics &semantics) {
-    APInt bits(16, static_cast<const uint16_t *>(data)[index]);
-    return APFloat(semantics, bits).convertToDouble();
-  };
   switch (element) {
   case Element::f32:
     return static_cast<const float *>(data)[index];
   case Element::f16:
-    return decode(APFloat::IEEEhalf());
-  case Element::bf16:
-    return decode(APFloat::BFloat());
+    return fromHalf(static_cast<const uint16_t *>(data)[index]);
+  case Element::bf16: // the upper half of a float
+    return llvm::bit_cast<float>(
+        uint32_t(static_cast<const uint16_t *>(data)[index]) << 16);
   case Element::i32:
     return static_cast<const int32_t *>(data)[index];
   case Element::u8:

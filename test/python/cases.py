@@ -61,6 +61,7 @@ class Cache:
     last_page_len: list = None
     indices: np.ndarray = None
     block_rows: np.ndarray = None
+    both: np.ndarray = None  # keys and values in one tensor [pages, 2, ...]
 
 
 @dataclass
@@ -97,6 +98,7 @@ class Case:
     arguments: list
     values: dict
     result_types: list
+    form: int = 0  # see make_case
 
     @property
     def caches(self):
@@ -208,21 +210,25 @@ def _store(layout, rows, dim, padding):
 
 
 def _store_paged(layout, keys, values, rng, padding, form):
-    """Pages in random order. form: 0 for a CSR table with last_page_len, 1 for one
-    with lengths, 2 for a padded table with lengths."""
+    """Pages in random order; form: see make_case."""
     page, lengths = layout.page, [len(k) for k in keys]
     counts = [-(-n // page) for n in lengths]
     total = sum(counts) + 3
     ids = rng.permutation(total).astype(np.int32)
-    kp = _poisoned(layout, (total, page), layout.dim, padding)
-    vp = _poisoned(layout, (total, page), layout.value_dim, padding)
+    if form == 3 and layout.dim == layout.value_dim:
+        both = _poisoned(layout, (total, 2, page), layout.dim, padding)
+        kp, vp = both[:, 0], both[:, 1]
+    else:
+        both = None
+        kp = _poisoned(layout, (total, page), layout.dim, padding)
+        vp = _poisoned(layout, (total, page), layout.value_dim, padding)
     kv, vv = _tokens(kp, layout, 1), _tokens(vp, layout, 1)
     indptr = np.cumsum([0, *counts])
     for r, n in enumerate(lengths):
         for j in range(0, n, page):
             m, at = min(page, n - j), ids[indptr[r] + j // page]
             kv[at, :m], vv[at, :m] = keys[r][j : j + m], values[r][j : j + m]
-    cache = Cache(kp, vp)
+    cache = Cache(kp, vp, both=both)
     if form == 2:
         table = np.full(
             (max(1, len(lengths)), max(counts, default=0) + 2), 1 << 29, np.int32
@@ -295,7 +301,11 @@ def signature(spec):
 def make_case(spec, q_len, kv_len, values=None, seed=0, padding=0, form=0, spread=1.0):
     """Random inputs. kv_len: one list of lengths a cache, in the order of the
     signature. values: scalars and tables by argument name; a function is called
-    with the case's requests. spread multiplies the queries."""
+    with the case's requests. spread multiplies the queries.
+
+    form is how the batch is told: 0 with lengths of queries and last_page_len, 1 with
+    an indptr of packed queries, lengths, and tables on the device, 2 with a padded
+    page table, 3 with keys and values of a paged cache in one tensor."""
     rng = np.random.default_rng(seed)
     arguments, results, caches = signature(spec)
     layouts = {name: Layout.parse(text) for name, text in arguments}
@@ -322,6 +332,7 @@ def make_case(spec, q_len, kv_len, values=None, seed=0, padding=0, form=0, sprea
         [],
         {},
         results,
+        form,
     )
     for name, text in arguments:
         layout = layouts[name]

@@ -520,7 +520,7 @@ def generate(seed, elements=("f32", "bf16", "f16")):
         kv_len,
         values,
         rng.choice([0, 8]),
-        rng.randrange(3),
+        rng.randrange(4),
     )
 
 

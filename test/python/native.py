@@ -226,12 +226,15 @@ def batch_of(case, memory):
         to.lengths = memory.ints(cache.lengths)
         to.indptr = memory.ints(cache.indptr)
         to.last_page_len = memory.ints(cache.last_page_len)
-        to.indices = memory.tensor(cache.indices, host=True)
-        to.block_rows = memory.tensor(cache.block_rows, host=True)
+        to.indices = memory.tensor(cache.indices, host=case.form != 1)
+        to.block_rows = memory.tensor(cache.block_rows, host=case.form != 1)
     memory.keep(caches)
-    return Batch(
-        len(case.q_len), len(case.caches), memory.ints(case.q_len), None, caches
-    )
+    batch = Batch(len(case.q_len), len(case.caches), caches=caches)
+    if case.form == 1 and case.query.kind == "ragged":
+        batch.q_indptr = memory.ints(np.cumsum([0, *case.q_len]))
+    else:
+        batch.q_len = memory.ints(case.q_len)
+    return batch
 
 
 def arguments_of(arguments, memory):
@@ -244,6 +247,9 @@ def arguments_of(arguments, memory):
             to.tensor = memory.tensor(value)
         elif hasattr(value, "keys"):
             to.kind = CACHE
+            if value.both is not None:
+                to.tensor = memory.tensor(value.both)
+                continue
             to.tensor = memory.tensor(value.keys)
             to.values = memory.tensor(value.values)
         else:

@@ -110,6 +110,6 @@ def scenario(name, seed=0, requests=5, longest=200):
         VALUES.get(name),
         seed=seed + 1,
         padding=int(rng.choice([0, 8])),
-        form=int(rng.integers(3)),
+        form=int(rng.integers(4)),
         spread=float(rng.choice([1.0, 2.0])),
     )
