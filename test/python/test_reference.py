@@ -76,3 +76,62 @@ def test_refuses_a_malformed_spec():
     case.spec = case.spec.replace("arith.cmpi", "arith.cmpq")
     with pytest.raises(Failure, match="spec:.*cmpq"):
         reference(case)
+
+
+SPLIT = """
+attn.variant @v(%slopes: !attn.per_head<f32>) normalizer = NORM {
+  attn.logits(%s, query %q, key %k, head %h) {
+    %slope = attn.read %slopes[%h] : !attn.per_head<f32>
+    %d = arith.subi %k, %q : i32
+    %f = arith.sitofp %d : i32 to f32
+    %r = math.fma %slope, %f, %s : f32
+    attn.yield %r : f32
+  }
+  attn.mask(query %q, key %k) {
+    %keep = arith.cmpi sge, %q, %k : i32
+    attn.yield %keep : i1
+  }
+}
+attn.kernel @k(%q: !attn.ragged<4x16xf32>, ARGUMENTS, %slopes: !attn.per_head<f32>) {
+  BODY
+  %o = attn.finish @v(%slopes : !attn.per_head<f32>) %s
+    : !attn.state<4x16, NORM> -> !attn.ragged<4x16xf32>
+  attn.return %o : !attn.ragged<4x16xf32>
+}
+"""
+ATTEND = """%NAME = attn.attend @v(%slopes : !attn.per_head<f32>) %q, %CACHE
+    : !attn.ragged<4x16xf32>, !attn.ragged<2x16xf32> -> !attn.state<4x16, NORM>"""
+
+
+@pytest.mark.parametrize("normalizer", ["softmax", "sigmoid", "none"])
+def test_merging_parts_is_attending_to_the_whole(normalizer):
+    """Positions count through the caches, and the state algebra is exact."""
+
+    def spec(arguments, body):
+        text = SPLIT.replace("ARGUMENTS", arguments).replace("BODY", body)
+        return text.replace("NORM", normalizer)
+
+    def attend(name, cache):
+        return ATTEND.replace("NAME", name).replace("CACHE", cache)
+
+    cache = "!attn.ragged<2x16xf32>"
+    merge = "%s = attn.merge %s0, %s1 : !attn.state<4x16, NORM>"
+    parts = spec(
+        f"%a: {cache}, %b: {cache}",
+        "\n  ".join([attend("s0", "a"), attend("s1", "b"), merge]),
+    )
+    slopes = {"slopes": np.linspace(0.01, 0.2, 4, dtype=np.float32)}
+    two = make_case(parts, [3, 2, 4, 5], [[7, 0, 5, 0], [4, 6, 0, 3]], slopes)
+    whole = make_case(
+        spec(f"%a: {cache}", attend("s", "a")), [3, 2, 4, 5], [[11, 6, 5, 3]], slopes
+    )
+    rows = iter(range(len(whole.caches[0].keys)))
+    for request in two.requests:
+        for i in range(2):
+            for key, value in zip(request.keys[i], request.values[i], strict=True):
+                row = next(rows)
+                whole.caches[0].keys[row], whole.caches[0].values[row] = key, value
+    whole.arguments[0][:] = two.arguments[0]
+    np.testing.assert_allclose(
+        reference(two)[0], reference(whole)[0], rtol=1e-12, atol=1e-15
+    )
