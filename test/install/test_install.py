@@ -59,7 +59,8 @@ def test_stripped_library_is_at_most_80_megabytes(library):
 
 
 def test_c_program_finds_the_package_and_runs(prefix, tmp_path):
-    output("cmake", "-S", HERE, "-B", tmp_path, f"-DCMAKE_PREFIX_PATH={prefix}")
+    found = f"-DCMAKE_PREFIX_PATH={prefix}"
+    output("cmake", "-G", "Ninja", "-S", HERE, "-B", tmp_path, found)
     output("cmake", "--build", tmp_path)
     printed = output(tmp_path / "stranger")
     assert printed.startswith("cpu: ")

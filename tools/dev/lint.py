@@ -119,9 +119,10 @@ def tool(*command):
 
 def clang_format():
     """C and C++ are formatted in LLVM style."""
-    for path in files(".cpp", ".h", ".c"):
-        if tool("clang-format", "--dry-run", "--Werror", name(path)):
-            yield f"{name(path)}: './dev format' would change it"
+    sources = [str(name(path)) for path in files(".cpp", ".h", ".c")]
+    complaints = tool("clang-format", "--dry-run", "--Werror", *sources)
+    for path in sorted({c.split(":")[0] for c in complaints} & set(sources)):
+        yield f"{path}: './dev format' would change it"
 
 
 def spelling():
