@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The compiler as a list of passes, a function a level. What runs between a spec
-// and machine code is said here and nowhere else.
+// The compiler as a list of passes, a function a level. What runs between a
+// spec and machine code is said here and nowhere else.
 
 #ifndef SACCADE_LIB_PIPELINES_H
 #define SACCADE_LIB_PIPELINES_H
@@ -31,7 +31,8 @@ void buildAttnPipeline(mlir::OpPassManager &pm, const PipelineOptions &options);
 /// attn -> tile, and tile -> tile as far as all targets share it.
 void buildTilePipeline(mlir::OpPassManager &pm, const PipelineOptions &options);
 /// tile -> the LLVM dialect of the target.
-void buildTargetPipeline(mlir::OpPassManager &pm, const PipelineOptions &options);
+void buildTargetPipeline(mlir::OpPassManager &pm,
+                         const PipelineOptions &options);
 
 /// Every dialect that a level may hold.
 void registerDialects(mlir::DialectRegistry &registry);

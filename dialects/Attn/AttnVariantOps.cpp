@@ -197,9 +197,9 @@ LogicalResult ReadOp::inferReturnTypes(MLIRContext *context,
 /// Whether a value is the given position of the body around it.
 static bool isPosition(Value value, Position position) {
   auto argument = dyn_cast<BlockArgument>(value);
-  auto body = argument ? dyn_cast<BodyOpInterface>(
-                             argument.getOwner()->getParentOp())
-                       : BodyOpInterface();
+  auto body =
+      argument ? dyn_cast<BodyOpInterface>(argument.getOwner()->getParentOp())
+               : BodyOpInterface();
   if (!body || argument.getArgNumber() < body.getNumDataArguments())
     return false;
   Attribute named =

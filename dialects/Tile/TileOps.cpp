@@ -17,15 +17,14 @@ using namespace saccade::tile;
 static LogicalResult verifySignature(Operation *op, Region &region,
                                      TypeRange arguments, TypeRange results) {
   if (region.getArgumentTypes() != arguments)
-    return op->emitOpError() << "expects a region with arguments (" << arguments
-                             << "), but got (" << region.getArgumentTypes()
-                             << ")";
+    return op->emitOpError()
+           << "expects a region with arguments (" << arguments << "), but got ("
+           << region.getArgumentTypes() << ")";
   auto yield = dyn_cast<YieldOp>(region.front().getTerminator());
   if (!yield || yield.getOperandTypes() != results)
-    return op->emitOpError() << "expects the region to yield (" << results
-                             << "), but got ("
-                             << region.front().getTerminator()->getOperandTypes()
-                             << ")";
+    return op->emitOpError()
+           << "expects the region to yield (" << results << "), but got ("
+           << region.front().getTerminator()->getOperandTypes() << ")";
   return success();
 }
 
@@ -91,7 +90,8 @@ LogicalResult MapOp::verifyRegions() {
   for (Value input : getInputs())
     arguments.push_back(cast<TileType>(input.getType()).getElementType());
   arguments.append(2, b.getI32Type());
-  return verifySignature(*this, getBody(), arguments, {getType().getElementType()});
+  return verifySignature(*this, getBody(), arguments,
+                         {getType().getElementType()});
 }
 
 LogicalResult MapRowsOp::verify() {
@@ -131,8 +131,8 @@ LogicalResult ReduceOp::verify() {
       result.getElementType() != input.getElementType())
     return emitOpError() << "expects a result of " << input.getRows() << "x1x"
                          << input.getElementType() << ", but got "
-                         << result.getRows() << "x" << result.getColumns() << "x"
-                         << result.getElementType();
+                         << result.getRows() << "x" << result.getColumns()
+                         << "x" << result.getElementType();
   return success();
 }
 
@@ -143,8 +143,8 @@ LogicalResult DotOp::verify() {
   if (lhs.getColumns() != depth || lhs.getRows() != out.getRows() ||
       columns != out.getColumns())
     return emitOpError() << "expects a product of " << lhs.getRows() << "x"
-                         << lhs.getColumns() << " and " << depth << "x" << columns
-                         << " to have that depth and shape, but got "
+                         << lhs.getColumns() << " and " << depth << "x"
+                         << columns << " to have that depth and shape, but got "
                          << out.getRows() << "x" << out.getColumns();
   if (!out.getElementType().isF32())
     return emitOpError() << "expects a result of f32, but got "
@@ -157,8 +157,9 @@ LogicalResult DotOp::verify() {
 
 LogicalResult ConvertOp::verify() {
   if (getInput().getType().withLayout({}) != getType().withLayout({}))
-    return emitOpError() << "expects input and result to differ in layout only, "
-                            "but got "
-                         << getInput().getType() << " and " << getType();
+    return emitOpError()
+           << "expects input and result to differ in layout only, "
+              "but got "
+           << getInput().getType() << " and " << getType();
   return success();
 }

@@ -14,8 +14,8 @@ using namespace saccade;
 
 /// Copies one of the two tensors.
 static void copyRows(ImplicitLocOpBuilder &b, const ItemScope &item,
-                     const CacheWalk &walk, int64_t cacheWord, int64_t sourceWord,
-                     tile::TileType type, bool values) {
+                     const CacheWalk &walk, int64_t cacheWord,
+                     int64_t sourceWord, tile::TileType type, bool values) {
   auto load =
       tile::LoadOp::create(b, type, readAddress(b, item.words, sourceWord));
   emitRows(b, load.getRows(), [&](ImplicitLocOpBuilder &b, Scalar row) {
@@ -31,8 +31,7 @@ static void copyRows(ImplicitLocOpBuilder &b, const ItemScope &item,
     CacheRow there = walk.row(b, place);
     // A page id outside the cache is not clamped here: the row is dropped.
     Scalar page = walk.pageOf(b, place).wide();
-    Scalar limit =
-        readI64(b, item.words, cacheWord + SACCADE_CACHE_LIMIT);
+    Scalar limit = readI64(b, item.words, cacheWord + SACCADE_CACHE_LIMIT);
     Scalar owned = page.atLeast(0) & page.less(limit) & place.atLeast(0);
     return std::pair(walk.offset(b, there, values),
                      scope.present(row) & there.present & owned);

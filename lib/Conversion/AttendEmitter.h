@@ -40,9 +40,10 @@ private:
                     mlir::Operation *user, mlir::ValueRange parameters);
   mlir::Value loadQuery(mlir::ImplicitLocOpBuilder &b, attn::AttendOp attend,
                         const BoundVariant &variant);
-  mlir::Value loadCacheTile(mlir::ImplicitLocOpBuilder &b, const CacheWalk &walk,
-                            const BoundVariant &variant, Scalar tileIndex,
-                            int64_t columns, mlir::Type element, bool values);
+  mlir::Value loadCacheTile(mlir::ImplicitLocOpBuilder &b,
+                            const CacheWalk &walk, const BoundVariant &variant,
+                            Scalar tileIndex, int64_t columns,
+                            mlir::Type element, bool values);
   mlir::Value maskedLogits(mlir::ImplicitLocOpBuilder &b, const CacheWalk &walk,
                            const BoundVariant &variant, Scalar tileIndex,
                            mlir::Value full, mlir::Value products,
@@ -76,18 +77,17 @@ mlir::Value emitMap(
         body);
 
 /// A row function over a tile.
-mlir::Value emitMapRows(
-    mlir::ImplicitLocOpBuilder &b, mlir::Value tile,
-    llvm::function_ref<mlir::Value(mlir::ImplicitLocOpBuilder &, mlir::Value,
-                                   Scalar row)>
-        body);
+mlir::Value
+emitMapRows(mlir::ImplicitLocOpBuilder &b, mlir::Value tile,
+            llvm::function_ref<mlir::Value(mlir::ImplicitLocOpBuilder &,
+                                           mlir::Value, Scalar row)>
+                body);
 
 /// Adds a block of rows to a load or store: `body` gives offset and presence.
-void emitRows(
-    mlir::ImplicitLocOpBuilder &b, mlir::Region &region,
-    llvm::function_ref<std::pair<Scalar, Scalar>(mlir::ImplicitLocOpBuilder &,
-                                                 Scalar row)>
-        body);
+void emitRows(mlir::ImplicitLocOpBuilder &b, mlir::Region &region,
+              llvm::function_ref<std::pair<Scalar, Scalar>(
+                  mlir::ImplicitLocOpBuilder &, Scalar row)>
+                  body);
 
 } // namespace saccade
 

@@ -29,8 +29,9 @@ static EntryBody startEntry(ImplicitLocOpBuilder &b, StringRef name,
                             tile::EntryKind kind, tile::ItemsAttr items,
                             tile::ScheduleAttr schedule) {
   auto entry = tile::EntryOp::create(b, name, kind, items, schedule);
-  Block *body = b.createBlock(&entry.getBody(), {},
-                              {tile::WordsType::get(b.getContext())}, {b.getLoc()});
+  Block *body =
+      b.createBlock(&entry.getBody(), {},
+                    {tile::WordsType::get(b.getContext())}, {b.getLoc()});
   auto loop = tile::ForEachItemOp::create(b, body->getArgument(0));
   SmallVector<Type> six(6, b.getI32Type());
   SmallVector<Location> locations(6, b.getLoc());
@@ -43,10 +44,12 @@ static void convertAppend(ImplicitLocOpBuilder &b, StringRef name,
                           tile::ScheduleAttr schedule) {
   OpBuilder::InsertionGuard guard(b);
   attn::LayoutType cache = append.getCache().getType();
-  auto items = tile::ItemsAttr::get(b.getContext(), schedule.getRows(), /*group=*/1,
-                                    cache.getHeads(), schedule.getKeys(),
-                                    /*row_block=*/0);
-  EntryBody body = startEntry(b, name, tile::EntryKind::append, items, schedule);
+  auto items =
+      tile::ItemsAttr::get(b.getContext(), schedule.getRows(), /*group=*/1,
+                           cache.getHeads(), schedule.getKeys(),
+                           /*row_block=*/0);
+  EntryBody body =
+      startEntry(b, name, tile::EntryKind::append, items, schedule);
   ItemScope item(b, body.words, body.item, /*group=*/1, cache.getHeads());
   emitAppend(b, item, kernelWords, schedule.getRows(), append);
 }
@@ -71,9 +74,9 @@ static void convertAttends(ImplicitLocOpBuilder &b, attn::KernelOp kernel,
   int64_t queryHeads = first.getQuery().getType().getHeads();
   int64_t heads = first.getCache().getType().getHeads();
   int64_t group = queryHeads / heads;
-  auto items = tile::ItemsAttr::get(b.getContext(), schedule.getRows(), group,
-                                    heads, schedule.getKeys(),
-                                    rowBlock(kernel, group));
+  auto items =
+      tile::ItemsAttr::get(b.getContext(), schedule.getRows(), group, heads,
+                           schedule.getKeys(), rowBlock(kernel, group));
   EntryBody body = startEntry(b, kernel.getSymName(), tile::EntryKind::attend,
                               items, schedule);
   ItemScope item(b, body.words, body.item, group, queryHeads);
@@ -81,7 +84,8 @@ static void convertAttends(ImplicitLocOpBuilder &b, attn::KernelOp kernel,
 
   // The word of a finished value: where attn.return hands it out.
   auto resultWord = [&](Value value) -> std::optional<int64_t> {
-    for (auto [index, operand] : llvm::enumerate(kernel.getReturn()->getOperands()))
+    for (auto [index, operand] :
+         llvm::enumerate(kernel.getReturn()->getOperands()))
       if (operand == value)
         return kernelWords.ofResult(index);
     return std::nullopt;
@@ -108,10 +112,12 @@ static void convertAttends(ImplicitLocOpBuilder &b, attn::KernelOp kernel,
 }
 
 namespace {
-struct ConvertAttnToTile : saccade::impl::ConvertAttnToTilePassBase<ConvertAttnToTile> {
+struct ConvertAttnToTile
+    : saccade::impl::ConvertAttnToTilePassBase<ConvertAttnToTile> {
   void runOnOperation() override {
     ModuleOp module = getOperation();
-    for (auto kernel : llvm::make_early_inc_range(module.getOps<attn::KernelOp>()))
+    for (auto kernel :
+         llvm::make_early_inc_range(module.getOps<attn::KernelOp>()))
       if (failed(convert(kernel)))
         return signalPassFailure();
     for (auto variant :
@@ -120,7 +126,8 @@ struct ConvertAttnToTile : saccade::impl::ConvertAttnToTilePassBase<ConvertAttnT
   }
 
   LogicalResult convert(attn::KernelOp kernel) {
-    auto schedule = dyn_cast_or_null<tile::ScheduleAttr>(kernel.getScheduleAttr());
+    auto schedule =
+        dyn_cast_or_null<tile::ScheduleAttr>(kernel.getScheduleAttr());
     if (!schedule)
       return kernel.emitOpError()
              << "expects a schedule; run -attn-choose-schedule first";

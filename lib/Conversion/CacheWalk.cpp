@@ -150,16 +150,18 @@ CacheRow CacheWalk::row(ImplicitLocOpBuilder &b, Scalar j) const {
 
 Scalar CacheWalk::offset(ImplicitLocOpBuilder &b, const CacheRow &row,
                          bool values) const {
-  int64_t first = firstWord + (values ? SACCADE_CACHE_V_DATA
-                                      : SACCADE_CACHE_K_DATA);
-  auto stride = [&](int64_t which) { return readI64(b, item.words, first + which); };
+  int64_t first =
+      firstWord + (values ? SACCADE_CACHE_V_DATA : SACCADE_CACHE_K_DATA);
+  auto stride = [&](int64_t which) {
+    return readI64(b, item.words, first + which);
+  };
   return row.batch * stride(SACCADE_TENSOR_STRIDE_BATCH) +
          row.token * stride(SACCADE_TENSOR_STRIDE_TOKEN) +
          item.in(b).kvHead.wide() * stride(SACCADE_TENSOR_STRIDE_HEAD);
 }
 
 Value CacheWalk::base(ImplicitLocOpBuilder &b, bool values) const {
-  return readAddress(b, item.words,
-                     firstWord + (values ? SACCADE_CACHE_V_DATA
-                                         : SACCADE_CACHE_K_DATA));
+  return readAddress(
+      b, item.words,
+      firstWord + (values ? SACCADE_CACHE_V_DATA : SACCADE_CACHE_K_DATA));
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // One way through every cache layout. A cache is walked in tiles of its own
-// index `j`: the token for ragged, dense and paged caches, the place in the list
-// of key blocks for block-sparse ones. The walk knows which tiles to visit,
-// where row `j` lies, and which position it has.
+// index `j`: the token for ragged, dense and paged caches, the place in the
+// list of key blocks for block-sparse ones. The walk knows which tiles to
+// visit, where row `j` lies, and which position it has.
 
 #ifndef SACCADE_LIB_CONVERSION_CACHEWALK_H
 #define SACCADE_LIB_CONVERSION_CACHEWALK_H

@@ -47,7 +47,8 @@ void AttendEmitter::store(B &b, Value tile, int64_t word) {
   auto store = tile::StoreOp::create(b, tile, readAddress(b, item.words, word));
   emitRows(b, store.getRows(), [&](B &b, Scalar row) {
     ItemScope scope = item.in(b);
-    Scalar offset = scope.tensorOffset(b, word, scope.token(row), scope.head(row));
+    Scalar offset =
+        scope.tensorOffset(b, word, scope.token(row), scope.head(row));
     return std::pair(offset, scope.present(row));
   });
 }
@@ -66,10 +67,12 @@ void AttendEmitter::finish(B &b, attn::FinishOp finish, TileState state,
   };
 
   if (auto body = variant.body<attn::SinkOp>()) {
-    Value sink = emitMap(b, column(), {}, [&](B &b, ValueRange, Scalar row, Scalar) {
-      Value logit = variant.inlined(b, item, body, {}, rowPositions(b, row)).front();
-      return arith::MulFOp::create(b, logit, f32(b, kLog2E)).getResult();
-    });
+    Value sink =
+        emitMap(b, column(), {}, [&](B &b, ValueRange, Scalar row, Scalar) {
+          Value logit =
+              variant.inlined(b, item, body, {}, rowPositions(b, row)).front();
+          return arith::MulFOp::create(b, logit, f32(b, kLog2E)).getResult();
+        });
     state = joinSink(b, state, sink);
   }
 
@@ -88,14 +91,15 @@ void AttendEmitter::finish(B &b, attn::FinishOp finish, TileState state,
   auto outputType = cast<tile::TileType>(state.output.getType());
   Value output = state.output;
   if (state.sum) {
-    Value inverse = emitMap(
-        b, column(), state.sum, [](B &b, ValueRange x, Scalar, Scalar) -> Value {
-          Value zero = f32(b, 0.0f);
-          Value empty =
-              arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, x[0], zero);
-          Value quotient = arith::DivFOp::create(b, f32(b, 1.0f), x[0]);
-          return arith::SelectOp::create(b, empty, zero, quotient);
-        });
+    Value inverse =
+        emitMap(b, column(), state.sum,
+                [](B &b, ValueRange x, Scalar, Scalar) -> Value {
+                  Value zero = f32(b, 0.0f);
+                  Value empty = arith::CmpFOp::create(
+                      b, arith::CmpFPredicate::OEQ, x[0], zero);
+                  Value quotient = arith::DivFOp::create(b, f32(b, 1.0f), x[0]);
+                  return arith::SelectOp::create(b, empty, zero, quotient);
+                });
     output = emitMap(b, outputType, {output, inverse},
                      [](B &b, ValueRange x, Scalar, Scalar) -> Value {
                        return arith::MulFOp::create(b, x[0], x[1]);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The fold: one loop over the visited KV tiles of a cache with an online softmax
-// (Milakov and Gimelshein, arXiv 1805.02867; Dao et al., arXiv 2205.14135), in
-// base 2. It is the same loop for every variant and layout.
+// The fold: one loop over the visited KV tiles of a cache with an online
+// softmax (Milakov and Gimelshein, arXiv 1805.02867; Dao et al., arXiv
+// 2205.14135), in base 2. It is the same loop for every variant and layout.
 
 #include "lib/Conversion/AttendEmitter.h"
 
@@ -23,8 +23,9 @@ tile::TileType AttendEmitter::column() const {
                              Float32Type::get(context));
 }
 
-BoundVariant AttendEmitter::bind(ImplicitLocOpBuilder &b, FlatSymbolRefAttr name,
-                                 Operation *user, ValueRange parameters) {
+BoundVariant AttendEmitter::bind(ImplicitLocOpBuilder &b,
+                                 FlatSymbolRefAttr name, Operation *user,
+                                 ValueRange parameters) {
   return BoundVariant(b, item, kernelWords, attn::lookupVariant(user, name),
                       parameters);
 }
@@ -42,25 +43,30 @@ Value AttendEmitter::loadQuery(ImplicitLocOpBuilder &b, attn::AttendOp attend,
   auto load = tile::LoadOp::create(b, type, readAddress(b, item.words, word));
   emitRows(b, load.getRows(), [&](ImplicitLocOpBuilder &b, Scalar row) {
     ItemScope scope = item.in(b);
-    Scalar offset = scope.tensorOffset(b, word, scope.token(row), scope.head(row));
+    Scalar offset =
+        scope.tensorOffset(b, word, scope.token(row), scope.head(row));
     return std::pair(offset, scope.present(row));
   });
   auto body = variant.body<attn::QueryOp>();
   if (!body)
     return load;
-  return emitMapRows(b, load, [&](ImplicitLocOpBuilder &b, Value x, Scalar row) {
-    ItemScope scope = item.in(b);
-    auto position = [&](attn::Position p) -> Value {
-      return p == attn::Position::head ? scope.head(row)
-                                       : scope.queryPosition(scope.token(row));
-    };
-    return variant.inlined(b, item, body, x, position).front();
-  });
+  return emitMapRows(
+      b, load, [&](ImplicitLocOpBuilder &b, Value x, Scalar row) {
+        ItemScope scope = item.in(b);
+        auto position = [&](attn::Position p) -> Value {
+          return p == attn::Position::head
+                     ? scope.head(row)
+                     : scope.queryPosition(scope.token(row));
+        };
+        return variant.inlined(b, item, body, x, position).front();
+      });
 }
 
-Value AttendEmitter::loadCacheTile(ImplicitLocOpBuilder &b, const CacheWalk &walk,
-                                   const BoundVariant &variant, Scalar tileIndex,
-                                   int64_t columns, Type element, bool values) {
+Value AttendEmitter::loadCacheTile(ImplicitLocOpBuilder &b,
+                                   const CacheWalk &walk,
+                                   const BoundVariant &variant,
+                                   Scalar tileIndex, int64_t columns,
+                                   Type element, bool values) {
   auto type =
       tile::TileType::get(b.getContext(), schedule.getKeys(), columns, element);
   Scalar first = tileIndex * schedule.getKeys();
@@ -79,16 +85,17 @@ Value AttendEmitter::loadCacheTile(ImplicitLocOpBuilder &b, const CacheWalk &wal
   }
   if (!body)
     return load;
-  return emitMapRows(b, load, [&](ImplicitLocOpBuilder &b, Value x, Scalar row) {
-    Scalar j = Scalar{&b, first} + row;
-    auto position = [&](attn::Position p) -> Value {
-      if (p == attn::Position::head)
-        return item.in(b).kvHead;
-      return p == attn::Position::slot ? walk.row(b, j).slot
-                                       : walk.position(b, j).first;
-    };
-    return variant.inlined(b, item, body, x, position).front();
-  });
+  return emitMapRows(
+      b, load, [&](ImplicitLocOpBuilder &b, Value x, Scalar row) {
+        Scalar j = Scalar{&b, first} + row;
+        auto position = [&](attn::Position p) -> Value {
+          if (p == attn::Position::head)
+            return item.in(b).kvHead;
+          return p == attn::Position::slot ? walk.row(b, j).slot
+                                           : walk.position(b, j).first;
+        };
+        return variant.inlined(b, item, body, x, position).front();
+      });
 }
 
 //===----------------------------------------------------------------------===//
@@ -102,8 +109,8 @@ SmallVector<Value> AttendEmitter::bounds(ImplicitLocOpBuilder &b,
     return {};
   ItemScope scope = item.in(b);
   auto position = [&](attn::Position p) -> Value {
-    Scalar row = p == attn::Position::query_first ? scope.rowBegin
-                                                  : scope.rowEnd - 1;
+    Scalar row =
+        p == attn::Position::query_first ? scope.rowBegin : scope.rowEnd - 1;
     return scope.queryPosition(row / item.group);
   };
   return variant.inlined(b, item, body, {}, position);
@@ -111,7 +118,8 @@ SmallVector<Value> AttendEmitter::bounds(ImplicitLocOpBuilder &b,
 
 /// Scaled, shaped and masked logits of a tile; for softmax and sigmoid times
 /// log2(e), so that weights are powers of two.
-Value AttendEmitter::maskedLogits(ImplicitLocOpBuilder &b, const CacheWalk &walk,
+Value AttendEmitter::maskedLogits(ImplicitLocOpBuilder &b,
+                                  const CacheWalk &walk,
                                   const BoundVariant &variant, Scalar tileIndex,
                                   Value full, Value products, Value scale) {
   Scalar first = tileIndex * schedule.getKeys();
@@ -137,16 +145,16 @@ Value AttendEmitter::maskedLogits(ImplicitLocOpBuilder &b, const CacheWalk &walk
   auto type = cast<tile::TileType>(products.getType());
   Value log2e = f32(b, kLog2E);
   // The factor is formed once an item where nothing comes between.
-  Value factor = powers && !logits
-                     ? b.createOrFold<arith::MulFOp>(scale, log2e)
-                     : scale;
+  Value factor =
+      powers && !logits ? b.createOrFold<arith::MulFOp>(scale, log2e) : scale;
   Value shaped = emitMap(
       b, type, products,
       [&](ImplicitLocOpBuilder &b, ValueRange x, Scalar row, Scalar column) {
         Value s = arith::MulFOp::create(b, x[0], factor);
         if (!logits)
           return s;
-        s = variant.inlined(b, item, logits, s, positions(b, row, column)).front();
+        s = variant.inlined(b, item, logits, s, positions(b, row, column))
+                .front();
         return powers ? arith::MulFOp::create(b, s, log2e).getResult() : s;
       });
 
@@ -161,8 +169,9 @@ Value AttendEmitter::maskedLogits(ImplicitLocOpBuilder &b, const CacheWalk &walk
     Scalar row{&b, block->getArgument(0)}, column{&b, block->getArgument(1)};
     Scalar keep = walk.position(b, Scalar{&b, first} + column).second;
     if (mask)
-      keep = keep & variant.inlined(b, item, mask, {}, positions(b, row, column))
-                        .front();
+      keep =
+          keep &
+          variant.inlined(b, item, mask, {}, positions(b, row, column)).front();
     tile::YieldOp::create(b, SmallVector<Value>{keep});
   }
   return masked;
@@ -195,21 +204,24 @@ TileState AttendEmitter::emptyState(ImplicitLocOpBuilder &b, int64_t valueDim,
   return state;
 }
 
-TileState AttendEmitter::step(ImplicitLocOpBuilder &b, const BoundVariant &variant,
-                              Value logits, Value values, TileState state) {
+TileState AttendEmitter::step(ImplicitLocOpBuilder &b,
+                              const BoundVariant &variant, Value logits,
+                              Value values, TileState state) {
   using B = ImplicitLocOpBuilder;
   auto tileType = cast<tile::TileType>(logits.getType());
   auto outputType = cast<tile::TileType>(state.output.getType());
   Value weights = logits;
   if (variant.normalizer() == attn::Normalizer::softmax) {
-    Value tileMax = tile::ReduceOp::create(b, column(), tile::ReduceKind::max, logits);
+    Value tileMax =
+        tile::ReduceOp::create(b, column(), tile::ReduceKind::max, logits);
     Value max = emitMap(b, column(), {state.max, tileMax},
                         [](B &b, ValueRange x, Scalar, Scalar) -> Value {
                           return arith::MaximumFOp::create(b, x[0], x[1]);
                         });
-    Value pivot = emitMap(b, column(), max, [](B &b, ValueRange x, Scalar, Scalar) {
-      return finiteOrZero(b, x[0]);
-    });
+    Value pivot =
+        emitMap(b, column(), max, [](B &b, ValueRange x, Scalar, Scalar) {
+          return finiteOrZero(b, x[0]);
+        });
     Value rescale = emitMap(b, column(), {state.max, pivot},
                             [](B &b, ValueRange x, Scalar, Scalar) {
                               return powerOfDifference(b, x[0], x[1]);
@@ -218,7 +230,8 @@ TileState AttendEmitter::step(ImplicitLocOpBuilder &b, const BoundVariant &varia
                       [](B &b, ValueRange x, Scalar, Scalar) {
                         return powerOfDifference(b, x[0], x[1]);
                       });
-    Value tileSum = tile::ReduceOp::create(b, column(), tile::ReduceKind::add, weights);
+    Value tileSum =
+        tile::ReduceOp::create(b, column(), tile::ReduceKind::add, weights);
     state.sum = emitMap(b, column(), {state.sum, rescale, tileSum},
                         [](B &b, ValueRange x, Scalar, Scalar) -> Value {
                           Value kept = arith::MulFOp::create(b, x[0], x[1]);
@@ -230,14 +243,13 @@ TileState AttendEmitter::step(ImplicitLocOpBuilder &b, const BoundVariant &varia
                            });
     state.max = max;
   } else if (variant.normalizer() == attn::Normalizer::sigmoid) {
-    weights = emitMap(b, tileType, logits,
-                      [](B &b, ValueRange x, Scalar, Scalar) -> Value {
-                        Value one = f32(b, 1.0f);
-                        Value power =
-                            math::Exp2Op::create(b, arith::NegFOp::create(b, x[0]));
-                        Value sum = arith::AddFOp::create(b, one, power);
-                        return arith::DivFOp::create(b, one, sum);
-                      });
+    weights = emitMap(
+        b, tileType, logits, [](B &b, ValueRange x, Scalar, Scalar) -> Value {
+          Value one = f32(b, 1.0f);
+          Value power = math::Exp2Op::create(b, arith::NegFOp::create(b, x[0]));
+          Value sum = arith::AddFOp::create(b, one, power);
+          return arith::DivFOp::create(b, one, sum);
+        });
   }
   Type weightType = schedule.getWeights();
   if (!weightType.isF32())
@@ -245,13 +257,15 @@ TileState AttendEmitter::step(ImplicitLocOpBuilder &b, const BoundVariant &varia
                       [&](B &b, ValueRange x, Scalar, Scalar) -> Value {
                         return arith::TruncFOp::create(b, weightType, x[0]);
                       });
-  state.output = tile::DotOp::create(b, outputType, weights, values, state.output,
-                                     /*transposed=*/false);
+  state.output =
+      tile::DotOp::create(b, outputType, weights, values, state.output,
+                          /*transposed=*/false);
   return state;
 }
 
 TileState AttendEmitter::fold(ImplicitLocOpBuilder &b, attn::AttendOp attend) {
-  BoundVariant variant = bind(b, attend.getVariantAttr(), attend, attend.getParameters());
+  BoundVariant variant =
+      bind(b, attend.getVariantAttr(), attend, attend.getParameters());
   attn::LayoutType layout = attend.getCache().getType();
   // What was appended was written by an entry before this one.
   Value cache = attend.getCache();
@@ -290,9 +304,11 @@ TileState AttendEmitter::fold(ImplicitLocOpBuilder &b, attn::AttendOp attend) {
                                           schedule.getKeys(), b.getF32Type());
     Value products = tile::DotOp::create(b, logitsType, query, keys, Value(),
                                          /*transposed=*/true);
-    Value logits = maskedLogits(b, walk, variant, tileIndex, full, products, scale);
-    Value values = loadCacheTile(b, walk, variant, tileIndex, layout.getValueDim(),
-                                 element, /*values=*/true);
+    Value logits =
+        maskedLogits(b, walk, variant, tileIndex, full, products, scale);
+    Value values =
+        loadCacheTile(b, walk, variant, tileIndex, layout.getValueDim(),
+                      element, /*values=*/true);
     state = step(b, variant, logits, values, state);
     SmallVector<Value> next;
     if (softmax)

@@ -21,9 +21,9 @@ using namespace saccade;
 
 ItemScope::ItemScope(ImplicitLocOpBuilder &b, Value words, ValueRange item,
                      int64_t group, int64_t queryHeads)
-    : words(words), group(group), queryHeads(queryHeads), request{&b, item[0]}, kvHead{&b, item[1]},
-      rowBegin{&b, item[2]}, rowEnd{&b, item[3]}, kvBegin{&b, item[4]},
-      kvEnd{&b, item[5]} {
+    : words(words), group(group), queryHeads(queryHeads), request{&b, item[0]},
+      kvHead{&b, item[1]}, rowBegin{&b, item[2]}, rowEnd{&b, item[3]},
+      kvBegin{&b, item[4]}, kvEnd{&b, item[5]} {
   Type i32 = b.getI32Type();
   qBegin = REQUEST_FIELD(b, words, request, q_begin, i32);
   qLen = REQUEST_FIELD(b, words, request, q_len, i32);
@@ -32,17 +32,17 @@ ItemScope::ItemScope(ImplicitLocOpBuilder &b, Value words, ValueRange item,
 
 ItemScope ItemScope::in(ImplicitLocOpBuilder &b) const {
   ItemScope scope = *this;
-  for (Scalar *s : {&scope.request, &scope.kvHead, &scope.rowBegin,
-                    &scope.rowEnd, &scope.kvBegin, &scope.kvEnd, &scope.qBegin,
-                    &scope.qLen, &scope.kvLen})
+  for (Scalar *s :
+       {&scope.request, &scope.kvHead, &scope.rowBegin, &scope.rowEnd,
+        &scope.kvBegin, &scope.kvEnd, &scope.qBegin, &scope.qLen, &scope.kvLen})
     s->b = &b;
   return scope;
 }
 
 Scalar ItemScope::tensorOffset(ImplicitLocOpBuilder &b, int64_t first,
                                Scalar token, Scalar head) const {
-  Scalar batch = request.wide() *
-                 readI64(b, words, first + SACCADE_TENSOR_STRIDE_BATCH);
+  Scalar batch =
+      request.wide() * readI64(b, words, first + SACCADE_TENSOR_STRIDE_BATCH);
   Scalar rows = (qBegin + token).wide() *
                 readI64(b, words, first + SACCADE_TENSOR_STRIDE_TOKEN);
   Scalar heads =
@@ -81,7 +81,8 @@ static Value emitRead(ImplicitLocOpBuilder &b, const ItemScope &item,
 
   return llvm::TypeSwitch<Type, Value>(read.getTable().getType())
       .Case([&](attn::PerHeadType) {
-        return lookup(b, base, clamped(index(0), i32(b, item.queryHeads)).wide(), type);
+        return lookup(b, base,
+                      clamped(index(0), i32(b, item.queryHeads)).wide(), type);
       })
       .Case([&](attn::PerRequestType) {
         return lookup(b, base, index(0).wide(), type);

@@ -47,8 +47,8 @@ struct ItemScope {
 mlir::Value kernelScalar(mlir::ImplicitLocOpBuilder &b, const ItemScope &item,
                          const KernelWords &kernelWords, mlir::Value operand);
 
-/// A variant as one operation of a kernel uses it: its bodies, and the values of
-/// its parameters (scalars, or addresses of tables).
+/// A variant as one operation of a kernel uses it: its bodies, and the values
+/// of its parameters (scalars, or addresses of tables).
 class BoundVariant {
 public:
   BoundVariant(mlir::ImplicitLocOpBuilder &b, const ItemScope &item,
@@ -63,10 +63,11 @@ public:
   }
 
   /// Clones a body; positions that are not uniform come from `position`.
-  llvm::SmallVector<mlir::Value>
-  inlined(mlir::ImplicitLocOpBuilder &b, const ItemScope &item,
-          attn::BodyOpInterface body, mlir::ValueRange data,
-          attn::PositionFn position) const;
+  llvm::SmallVector<mlir::Value> inlined(mlir::ImplicitLocOpBuilder &b,
+                                         const ItemScope &item,
+                                         attn::BodyOpInterface body,
+                                         mlir::ValueRange data,
+                                         attn::PositionFn position) const;
 
 private:
   attn::VariantOp variant;

@@ -40,7 +40,8 @@ Scalar saccade::readI64(ImplicitLocOpBuilder &b, Value words, int64_t index) {
   return {&b, readWord(b, words, index, b.getI64Type())};
 }
 
-Value saccade::readAddress(ImplicitLocOpBuilder &b, Value words, int64_t index) {
+Value saccade::readAddress(ImplicitLocOpBuilder &b, Value words,
+                           int64_t index) {
   return readWord(b, words, index, tile::AddressType::get(b.getContext()));
 }
 

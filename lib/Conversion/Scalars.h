@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Shorthand for the scalar arithmetic that conversions emit: constants, sums and
-// comparisons of i32 positions and i64 offsets. Folding is left to the builder.
+// Shorthand for the scalar arithmetic that conversions emit: constants, sums
+// and comparisons of i32 positions and i64 offsets. Folding is left to the
+// builder.
 
 #ifndef SACCADE_LIB_CONVERSION_SCALARS_H
 #define SACCADE_LIB_CONVERSION_SCALARS_H
@@ -11,7 +12,8 @@
 
 namespace saccade {
 
-/// An i32 or i64 value with arithmetic. Both sides of an operator have one width.
+/// An i32 or i64 value with arithmetic. Both sides of an operator have one
+/// width.
 struct Scalar {
   mlir::ImplicitLocOpBuilder *b;
   mlir::Value value;
@@ -21,12 +23,22 @@ struct Scalar {
   template <typename Op> Scalar apply(mlir::Value other) const {
     return {b, b->createOrFold<Op>(value, other)};
   }
-  Scalar operator+(mlir::Value o) const { return apply<mlir::arith::AddIOp>(o); }
-  Scalar operator-(mlir::Value o) const { return apply<mlir::arith::SubIOp>(o); }
-  Scalar operator*(mlir::Value o) const { return apply<mlir::arith::MulIOp>(o); }
+  Scalar operator+(mlir::Value o) const {
+    return apply<mlir::arith::AddIOp>(o);
+  }
+  Scalar operator-(mlir::Value o) const {
+    return apply<mlir::arith::SubIOp>(o);
+  }
+  Scalar operator*(mlir::Value o) const {
+    return apply<mlir::arith::MulIOp>(o);
+  }
   /// Of values that are not negative.
-  Scalar operator/(mlir::Value o) const { return apply<mlir::arith::DivUIOp>(o); }
-  Scalar operator%(mlir::Value o) const { return apply<mlir::arith::RemUIOp>(o); }
+  Scalar operator/(mlir::Value o) const {
+    return apply<mlir::arith::DivUIOp>(o);
+  }
+  Scalar operator%(mlir::Value o) const {
+    return apply<mlir::arith::RemUIOp>(o);
+  }
   Scalar operator+(int64_t c) const { return *this + constant(c); }
   Scalar operator-(int64_t c) const { return *this - constant(c); }
   Scalar operator*(int64_t c) const { return *this * constant(c); }
@@ -36,12 +48,16 @@ struct Scalar {
   Scalar min(mlir::Value o) const { return apply<mlir::arith::MinSIOp>(o); }
   Scalar max(int64_t c) const { return max(constant(c)); }
   Scalar min(int64_t c) const { return min(constant(c)); }
-  Scalar operator&(mlir::Value o) const { return apply<mlir::arith::AndIOp>(o); }
+  Scalar operator&(mlir::Value o) const {
+    return apply<mlir::arith::AndIOp>(o);
+  }
 
   Scalar less(mlir::Value o) const { return compare(Predicate::slt, o); }
   Scalar lessEqual(mlir::Value o) const { return compare(Predicate::sle, o); }
   Scalar less(int64_t c) const { return less(constant(c)); }
-  Scalar atLeast(int64_t c) const { return compare(Predicate::sge, constant(c)); }
+  Scalar atLeast(int64_t c) const {
+    return compare(Predicate::sge, constant(c));
+  }
 
   /// The value as i64.
   Scalar wide() const {

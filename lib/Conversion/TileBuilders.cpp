@@ -17,10 +17,11 @@ static void emitRegion(ImplicitLocOpBuilder &b, Region &region,
   tile::YieldOp::create(b, body(block->getArguments()));
 }
 
-Value saccade::emitMap(
-    ImplicitLocOpBuilder &b, tile::TileType type, ValueRange inputs,
-    llvm::function_ref<Value(ImplicitLocOpBuilder &, ValueRange, Scalar, Scalar)>
-        body) {
+Value saccade::emitMap(ImplicitLocOpBuilder &b, tile::TileType type,
+                       ValueRange inputs,
+                       llvm::function_ref<Value(ImplicitLocOpBuilder &,
+                                                ValueRange, Scalar, Scalar)>
+                           body) {
   auto map = tile::MapOp::create(b, type, inputs);
   SmallVector<Type> arguments;
   for (Value input : inputs)
@@ -46,10 +47,10 @@ Value saccade::emitMapRows(
   return map;
 }
 
-void saccade::emitRows(
-    ImplicitLocOpBuilder &b, Region &region,
-    llvm::function_ref<std::pair<Scalar, Scalar>(ImplicitLocOpBuilder &, Scalar)>
-        body) {
+void saccade::emitRows(ImplicitLocOpBuilder &b, Region &region,
+                       llvm::function_ref<std::pair<Scalar, Scalar>(
+                           ImplicitLocOpBuilder &, Scalar)>
+                           body) {
   emitRegion(b, region, {b.getI32Type()}, [&](ValueRange all) {
     auto [offset, present] = body(b, {&b, all[0]});
     return SmallVector<Value>{offset, present};

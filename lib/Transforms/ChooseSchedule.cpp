@@ -45,16 +45,18 @@ struct ChooseSchedule : saccade::impl::ChooseSchedulePassBase<ChooseSchedule> {
   /// weights stay f32, as products are f32 anyway.
   tile::ScheduleAttr forCpu(const Shape &shape) {
     int64_t keys = shape.headDim + shape.valueDim <= 384 ? 128 : 64;
-    return tile::ScheduleAttr::get(&getContext(), /*rows=*/64, keys, /*warps=*/1,
+    return tile::ScheduleAttr::get(&getContext(), /*rows=*/64, keys,
+                                   /*warps=*/1,
                                    Float32Type::get(&getContext()));
   }
 
-  /// One warp for each 16 rows. Q, K and V tiles share the 99 KB of the smallest
-  /// target where they can; beyond that the KV tile shrinks.
+  /// One warp for each 16 rows. Q, K and V tiles share the 99 KB of the
+  /// smallest target where they can; beyond that the KV tile shrinks.
   tile::ScheduleAttr forGpu(const Shape &shape) {
     int64_t rows = 64, keys = 64;
     auto bytes = [&] {
-      return 2 * (rows * shape.headDim + keys * (shape.headDim + shape.valueDim));
+      return 2 *
+             (rows * shape.headDim + keys * (shape.headDim + shape.valueDim));
     };
     while (bytes() > 99 * 1024 && keys > 16)
       keys /= 2;

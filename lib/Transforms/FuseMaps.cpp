@@ -46,11 +46,12 @@ struct FuseIntoReader : OpRewritePattern<tile::MapOp> {
     llvm::append_range(inputs, producer.getInputs());
     SmallVector<Type> arguments;
     for (Value input : inputs)
-      arguments.push_back(cast<tile::TileType>(input.getType()).getElementType());
+      arguments.push_back(
+          cast<tile::TileType>(input.getType()).getElementType());
     arguments.append(2, rewriter.getI32Type());
 
-    auto fused = tile::MapOp::create(rewriter, reader.getLoc(), reader.getType(),
-                                     inputs);
+    auto fused = tile::MapOp::create(rewriter, reader.getLoc(),
+                                     reader.getType(), inputs);
     Block *block = rewriter.createBlock(
         &fused.getBody(), {}, arguments,
         SmallVector<Location>(arguments.size(), reader.getLoc()));
@@ -60,7 +61,8 @@ struct FuseIntoReader : OpRewritePattern<tile::MapOp> {
 
     IRMapping mapping;
     Block &first = producer.getBody().front();
-    mapping.map(first.getArguments().drop_back(2), all.slice(kept, producer.getInputs().size()));
+    mapping.map(first.getArguments().drop_back(2),
+                all.slice(kept, producer.getInputs().size()));
     mapping.map(first.getArguments().take_back(2), place);
     for (Operation &op : first.without_terminator())
       rewriter.clone(op, mapping);

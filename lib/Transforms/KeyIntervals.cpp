@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Projection of formulas onto keys through Presburger. Whatever is dropped here
-// makes a set larger, never smaller: both uses of the result are sound that way.
+// makes a set larger, never smaller: both uses of the result are sound that
+// way.
 
 #include "lib/Transforms/KeyIntervals.h"
 
@@ -90,14 +91,14 @@ static Conjunction projectOut(ArrayRef<MaskVariable> variables,
 /// Whether all points of the simplex meet the constraint.
 static bool isImplied(Simplex &simplex, const Constraint &constraint,
                       unsigned numVariables) {
-  auto row = presburger::getDynamicAPIntVec(
-      getRow(constraint.expr, numVariables));
+  auto row =
+      presburger::getDynamicAPIntVec(getRow(constraint.expr, numVariables));
   return constraint.isEquality ? simplex.isRedundantEquality(row)
                                : simplex.isRedundantInequality(row);
 }
 
-/// Drops constraints that the tile and the others imply: first guards, which the
-/// bounds of the key often imply, then the longest.
+/// Drops constraints that the tile and the others imply: first guards, which
+/// the bounds of the key often imply, then the longest.
 static void simplify(unsigned numVariables, ArrayRef<Constraint> tile,
                      Conjunction &conjunction) {
   auto getRank = [](const Constraint &constraint) {
@@ -132,8 +133,7 @@ static KeyInterval getInterval(ArrayRef<Constraint> conjunction) {
     // As inequalities `factor * key + rest >= 0`, one or both directions.
     int64_t divisor = std::abs(factor);
     auto addLo = [&](const Affine &least) { // divisor * key >= least
-      result.lo.push_back(
-          {least + Affine::getConstant(divisor - 1), divisor});
+      result.lo.push_back({least + Affine::getConstant(divisor - 1), divisor});
     };
     auto addHi = [&](const Affine &most) { // divisor * key <= most
       result.hi.push_back({most + Affine::getConstant(divisor), divisor});

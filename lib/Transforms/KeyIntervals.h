@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // From a formula to intervals of keys: queries, and whatever else varies within
-// a tile, are projected out, and each conjunction leaves one interval in closed form.
+// a tile, are projected out, and each conjunction leaves one interval in closed
+// form.
 
 #ifndef SACCADE_LIB_TRANSFORMS_KEYINTERVALS_H
 #define SACCADE_LIB_TRANSFORMS_KEYINTERVALS_H
@@ -16,18 +17,18 @@ struct Bound {
   int64_t divisor = 1;
 };
 
-/// The keys `max(lo) <= key < min(hi)`, and none unless all guards hold. Without
-/// `lo` it starts with the first key; without `hi` it ends with the last.
+/// The keys `max(lo) <= key < min(hi)`, and none unless all guards hold.
+/// Without `lo` it starts with the first key; without `hi` it ends with the
+/// last.
 struct KeyInterval {
   llvm::SmallVector<Bound, 2> lo, hi;
   llvm::SmallVector<Constraint, 2> guards;
 };
 
-/// Intervals that together hold every key for which some query of the tile is in
-/// the disjunction. Exact where the projected variables have factors of one.
-std::vector<KeyInterval>
-projectOntoKeys(llvm::ArrayRef<MaskVariable> variables,
-                const Disjunction &disjunction);
+/// Intervals that together hold every key for which some query of the tile is
+/// in the disjunction. Exact where the projected variables have factors of one.
+std::vector<KeyInterval> projectOntoKeys(llvm::ArrayRef<MaskVariable> variables,
+                                         const Disjunction &disjunction);
 
 } // namespace saccade
 

@@ -19,19 +19,19 @@ using namespace saccade;
 
 /// The fields of a work item in the order of the loop's block arguments, as
 /// indices into the item's i32 words.
-static constexpr size_t kFields[] = {
-    offsetof(SaccadeWorkItem, request) / 4,
-    offsetof(SaccadeWorkItem, kv_head) / 4,
-    offsetof(SaccadeWorkItem, row_begin) / 4,
-    offsetof(SaccadeWorkItem, row_end) / 4,
-    offsetof(SaccadeWorkItem, kv_begin) / 4,
-    offsetof(SaccadeWorkItem, kv_end) / 4};
+static constexpr size_t kFields[] = {offsetof(SaccadeWorkItem, request) / 4,
+                                     offsetof(SaccadeWorkItem, kv_head) / 4,
+                                     offsetof(SaccadeWorkItem, row_begin) / 4,
+                                     offsetof(SaccadeWorkItem, row_end) / 4,
+                                     offsetof(SaccadeWorkItem, kv_begin) / 4,
+                                     offsetof(SaccadeWorkItem, kv_end) / 4};
 
 namespace {
 struct LowerItemLoop : saccade::impl::LowerItemLoopPassBase<LowerItemLoop> {
   void runOnOperation() override {
     SmallVector<tile::ForEachItemOp> loops;
-    getOperation()->walk([&](tile::ForEachItemOp loop) { loops.push_back(loop); });
+    getOperation()->walk(
+        [&](tile::ForEachItemOp loop) { loops.push_back(loop); });
     for (tile::ForEachItemOp loop : loops)
       lower(loop);
   }

@@ -28,8 +28,8 @@ struct LowerMasks : saccade::impl::LowerMasksPassBase<LowerMasks> {
     Value x = block.insertArgument(0u, mask.getType().getElementType(), loc);
     auto yield = cast<tile::YieldOp>(block.getTerminator());
     b.setInsertionPoint(yield);
-    Value kept = arith::SelectOp::create(b, loc, yield.getOperand(0), x,
-                                         mask.getFill());
+    Value kept =
+        arith::SelectOp::create(b, loc, yield.getOperand(0), x, mask.getFill());
     yield->setOperand(0, kept);
     mask.getResult().replaceAllUsesWith(map.getResult());
     mask.erase();

@@ -43,8 +43,8 @@ Affine Affine::operator*(int64_t factor) const {
   return result;
 }
 
-std::pair<int64_t, int64_t>
-saccade::getRange(ArrayRef<MaskVariable> variables, const Affine &expr) {
+std::pair<int64_t, int64_t> saccade::getRange(ArrayRef<MaskVariable> variables,
+                                              const Affine &expr) {
   int64_t min = expr.constant, max = expr.constant;
   for (auto [index, coefficient] : llvm::enumerate(expr.coefficients)) {
     int64_t a = coefficient * variables[index].min;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Reads the body of a mask as a formula. Integers are affine, piecewise where a
-// select or a maximum says so; what is neither becomes a fresh variable of which
-// only the range is known, which keeps every conclusion sound.
+// select or a maximum says so; what is neither becomes a fresh variable of
+// which only the range is known, which keeps every conclusion sound.
 
 #include "lib/Transforms/MaskFormula.h"
 
@@ -66,10 +66,10 @@ private:
   void setOpaque(Operation *op, const Twine &reason);
   /// Sets an integer result piece by piece; opaque if it may wrap around.
   void setInteger(Operation *op, Pieces pieces, bool mayWrap);
-  void setPieces(Operation *op, Value left, Value right,
-                 llvm::function_ref<std::optional<Affine>(const Affine &,
-                                                          const Affine &)>
-                     combine);
+  void setPieces(
+      Operation *op, Value left, Value right,
+      llvm::function_ref<std::optional<Affine>(const Affine &, const Affine &)>
+          combine);
   void setSelect(Operation *op, const Formula &condition, const Pieces &onTrue,
                  const Pieces &onFalse);
   void visit(Operation *op);
@@ -99,8 +99,8 @@ Disjunction MaskReader::tidy(Disjunction disjunction) {
   for (Conjunction &conjunction : disjunction)
     llvm::erase_if(conjunction, [](const Constraint &constraint) {
       const Affine &expr = constraint.expr;
-      return expr.isConstant() && (constraint.isEquality ? expr.constant == 0
-                                                         : expr.constant >= 0);
+      return expr.isConstant() &&
+             (constraint.isEquality ? expr.constant == 0 : expr.constant >= 0);
     });
   llvm::erase_if(disjunction,
                  [&](const Conjunction &c) { return !isFeasible(c); });
@@ -179,8 +179,8 @@ Formula MaskReader::compare(arith::CmpIPredicate predicate, const Affine &a,
   case CmpIPredicate::uge: {
     // As signed where the signs agree; else the negative one is the larger.
     Formula aSign = isNonNegative(a), bSign = isNonNegative(b);
-    Formula agree = disjoin(conjoin(aSign, bSign),
-                            conjoin(negate(aSign), negate(bSign)));
+    Formula agree =
+        disjoin(conjoin(aSign, bSign), conjoin(negate(aSign), negate(bSign)));
     return disjoin(conjoin(agree, isNonNegative(a - b)),
                    conjoin(negate(aSign), bSign));
   }
@@ -196,8 +196,10 @@ Formula MaskReader::compare(arith::CmpIPredicate predicate, const Pieces &a,
       Conjunction when = left.when;
       when.append(right.when);
       Formula piece = compare(predicate, left.value, right.value);
-      sum.holds = unite(sum.holds, intersect(Disjunction(1, when), piece.holds));
-      sum.fails = unite(sum.fails, intersect(Disjunction(1, when), piece.fails));
+      sum.holds =
+          unite(sum.holds, intersect(Disjunction(1, when), piece.holds));
+      sum.fails =
+          unite(sum.fails, intersect(Disjunction(1, when), piece.fails));
     }
   return sum;
 }
@@ -250,8 +252,7 @@ Affine MaskReader::getPosition(attn::Position position) {
   case attn::Position::request:
     return Affine::getVariable(getUniform(position, Value()));
   case attn::Position::head:
-    return addOpaque(mask, "a tile holds several heads", 0,
-                     kPositionLimit - 1);
+    return addOpaque(mask, "a tile holds several heads", 0, kPositionLimit - 1);
   default:
     return addOpaque(mask, "slots of keys are in no order", 0,
                      std::numeric_limits<int32_t>::max());
@@ -265,8 +266,7 @@ Affine MaskReader::getPosition(attn::Position position) {
 const Pieces &MaskReader::getInteger(Value value) {
   auto [it, isNew] = integers.try_emplace(value);
   if (isNew) // A parameter of the variant.
-    it->second =
-        always(Affine::getVariable(getUniform(std::nullopt, value)));
+    it->second = always(Affine::getVariable(getUniform(std::nullopt, value)));
   return it->second;
 }
 
@@ -299,8 +299,8 @@ void MaskReader::setInteger(Operation *op, Pieces pieces, bool mayWrap) {
            (high > max && isFeasible(above));
   };
   if (mayWrap && llvm::any_of(pieces, wraps))
-    return setOpaque(op, "'" + op->getName().getStringRef() +
-                             "' may overflow i32");
+    return setOpaque(op,
+                     "'" + op->getName().getStringRef() + "' may overflow i32");
   integers[op->getResult(0)] = std::move(pieces);
 }
 
@@ -358,16 +358,13 @@ void MaskReader::visitRead(attn::ReadOp read) {
 
 void MaskReader::visit(Operation *op) {
   auto isBoolean = [&] {
-    return op->getNumResults() == 1 &&
-           op->getResult(0).getType().isInteger(1);
+    return op->getNumResults() == 1 && op->getResult(0).getType().isInteger(1);
   };
   auto isInteger = [&] {
-    return op->getNumResults() == 1 &&
-           op->getResult(0).getType().isInteger(32);
+    return op->getNumResults() == 1 && op->getResult(0).getType().isInteger(32);
   };
   auto notAffine = [&](Operation *) {
-    setOpaque(op,
-              "'" + op->getName().getStringRef() + "' is not affine here");
+    setOpaque(op, "'" + op->getName().getStringRef() + "' is not affine here");
   };
   auto select = [&](Value left, Value right, arith::CmpIPredicate predicate) {
     const Pieces a = getInteger(left), b = getInteger(right);
@@ -397,8 +394,8 @@ void MaskReader::visit(Operation *op) {
         if (!isBoolean())
           return notAffine(op);
         Formula left = booleans[a.getLhs()], right = booleans[a.getRhs()];
-        booleans[a] = disjoin(conjoin(left, negate(right)),
-                              conjoin(negate(left), right));
+        booleans[a] =
+            disjoin(conjoin(left, negate(right)), conjoin(negate(left), right));
       })
       .Case([&](arith::SelectOp a) {
         if (isInteger()) {
@@ -407,9 +404,9 @@ void MaskReader::visit(Operation *op) {
           setSelect(op, booleans[a.getCondition()], onTrue, onFalse);
         } else if (isBoolean()) {
           Formula condition = booleans[a.getCondition()];
-          booleans[a] = disjoin(
-              conjoin(condition, booleans[a.getTrueValue()]),
-              conjoin(negate(condition), booleans[a.getFalseValue()]));
+          booleans[a] =
+              disjoin(conjoin(condition, booleans[a.getTrueValue()]),
+                      conjoin(negate(condition), booleans[a.getFalseValue()]));
         }
       })
       .Case([&](arith::CmpIOp a) {
@@ -420,8 +417,8 @@ void MaskReader::visit(Operation *op) {
           return;
         }
         Formula left = booleans[a.getLhs()], right = booleans[a.getRhs()];
-        Formula differ = disjoin(conjoin(left, negate(right)),
-                                 conjoin(negate(left), right));
+        Formula differ =
+            disjoin(conjoin(left, negate(right)), conjoin(negate(left), right));
         if (a.getPredicate() == CmpIPredicate::ne)
           booleans[a] = differ;
         else if (a.getPredicate() == CmpIPredicate::eq)
@@ -482,8 +479,7 @@ void MaskReader::visit(Operation *op) {
         for (Piece &piece : negated)
           piece.value = piece.value * -1;
         Pieces zero = always(Affine::getConstant(0));
-        setSelect(op, compare(CmpIPredicate::sge, value, zero), value,
-                  negated);
+        setSelect(op, compare(CmpIPredicate::sge, value, zero), value, negated);
         // The smallest i32 has no magnitude.
         if (integers.contains(a))
           setInteger(op, Pieces(integers[a]), /*mayWrap=*/true);
