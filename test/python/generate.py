@@ -341,13 +341,18 @@ def rotate(b, rng, dim, place):
     return b.op(f"vector.shuffle {y0}, {y1} {merge} : {half}, {half}")
 
 
-def rms_norm(b, rng, dim, place):
+def rms_norm(b, rng, dim, place, epsilon=1e-2):
     row = f"vector<{dim}xf32>"
     squares = b.op(f"arith.mulf %x, %x : {row}")
     total = b.op(f"vector.reduction <add>, {squares} : {row} into f32")
     mean = b.float("mulf", total, b.f32(1 / dim))
-    norm = b.float("rsqrt", b.float("addf", mean, b.f32(1e-2)))
+    norm = b.float("rsqrt", b.float("addf", mean, b.f32(epsilon)) if epsilon else mean)
     return b.op(f"arith.mulf %x, {splat(b, norm, dim)} : {row}")
+
+
+def rms_norm_bare(b, rng, dim, place):
+    """Not finite on rows of zeros, which padding must not let through."""
+    return rms_norm(b, rng, dim, place, epsilon=None)
 
 
 def head_scale(b, rng, dim, place):
@@ -363,7 +368,9 @@ def squash(b, rng, dim, place):
 def row_function(variant, rng, kind, dim):
     body = Body(variant, kind, f"vector<{dim}xf32>")
     place = "query" if kind in ("query", "output") else "key"
-    choices = [rms_norm, head_scale, squash]
+    choices = [head_scale, squash, rms_norm]
+    if kind == "value":  # rows of zeros happen among outputs, not among values
+        choices += [rms_norm_bare]
     if kind in ("query", "key"):
         choices = [rms_norm, head_scale, rotate, rotate]
     body.finish(rng.choice(choices)(body, rng, dim, place), f"vector<{dim}xf32>")
