@@ -68,7 +68,7 @@ void saccade::buildTilePipeline(OpPassManager &pm, const PipelineOptions &option
 void saccade::registerDialects(DialectRegistry &registry) {
   registry.insert<arith::ArithDialect, attn::AttnDialect, func::FuncDialect,
                   LLVM::LLVMDialect, math::MathDialect, memref::MemRefDialect,
-                  scf::SCFDialect, tile::TileDialect, vector::VectorDialect>();
+                  NVVM::NVVMDialect, scf::SCFDialect, tile::TileDialect, vector::VectorDialect>();
 }
 
 namespace {

@@ -65,11 +65,13 @@ def Tile_SharedAttr : Tile_Attr<"Shared", "shared"> {
   let summary = "in shared memory, row-major, 16-byte chunks swizzled within a row";
   let description = [{
     Rows are padded to `pitch` elements, a multiple of 16 bytes; chunk `c` of row `r`
-    lies at chunk `c ^ (r % swizzle)`.
+    lies at chunk `c ^ (r % swizzle)`. The tile begins `offset` bytes into the
+    shared memory of the CTA; `-tile-allocate-shared` chooses it.
 
-    Example: `#tile.shared<pitch = 128, swizzle = 8>`
+    Example: `#tile.shared<pitch = 128, swizzle = 8, offset = 16384>`
   }];
-  let parameters = (ins "int64_t":$pitch, "int64_t":$swizzle);
+  let parameters = (ins "int64_t":$pitch, "int64_t":$swizzle,
+                        DefaultValuedParameter<"int64_t", "0">:$offset);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
 }

@@ -56,7 +56,11 @@ ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError, int64_t rows,
 }
 
 LogicalResult SharedAttr::verify(function_ref<InFlightDiagnostic()> emitError,
-                                 int64_t pitch, int64_t swizzle) {
+                                 int64_t pitch, int64_t swizzle,
+                                 int64_t offset) {
+  if (offset < 0 || offset % 16)
+    return emitError() << "expects offset to be a multiple of 16 bytes, but got "
+                       << offset;
   if (pitch < 1)
     return emitError() << "expects a positive pitch, but got " << pitch;
   if (swizzle < 1 || (swizzle & (swizzle - 1)))

@@ -24,4 +24,50 @@ def ConvertAttnToTilePass : Pass<"convert-attn-to-tile", "::mlir::ModuleOp"> {
   ];
 }
 
+//===----------------------------------------------------------------------===//
+// tile to NVVM
+//===----------------------------------------------------------------------===//
+
+def ConvertTileToNvvmPass : Pass<"convert-tile-to-nvvm", "::mlir::ModuleOp"> {
+  let summary = "Lowers tiles with layouts to what one thread of a GPU does";
+  let description = [{
+    Each `tile.entry` becomes an `llvm.func` kernel. A tile in registers becomes
+    one vector of the elements that a thread holds; a tile in shared memory becomes
+    its offset. Bodies of maps are cloned per register, products become
+    `nvvm.mma.sync`, loads `nvvm.cp.async`. Control flow stays `scf`, and scalar code
+    `arith`, `math` and `vector`, for `-convert-scalars-to-nvvm`.
+
+    Before:
+
+    ```mlir
+    %m = tile.reduce max %s : !tile.tile<16x8xf32, #tile.accumulator<warps = 1>>
+        -> !tile.tile<16x1xf32, #tile.rows_of<warps = 1>>
+    ```
+
+    After:
+
+    ```mlir
+    %0 = vector.extract %s[0] : f32 from vector<4xf32>
+    %1 = vector.extract %s[1] : f32 from vector<4xf32>
+    %2 = arith.maxnumf %0, %1 : f32
+    %3 = nvvm.shfl.sync bfly %all, %2, %c1, %c31 : f32 -> f32
+    ...
+    ```
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::NVVM::NVVMDialect",
+                           "::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::vector::VectorDialect"];
+}
+
+def ConvertScalarsToNvvmPass : Pass<"convert-scalars-to-nvvm", "::mlir::ModuleOp"> {
+  let summary = "Lowers control flow, arithmetic and vectors of GPU kernels to LLVM";
+  let description = [{
+    Exponentials and logarithms to base 2 become the approximations of the hardware.
+    What NVPTX has no instruction for is an error here, and never reaches code
+    generation: a call of libdevice, or an intrinsic that LLVM aborts on.
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::NVVM::NVVMDialect",
+                           "::mlir::cf::ControlFlowDialect"];
+}
+
 #endif // SACCADE_CONVERSION_PASSES_TD

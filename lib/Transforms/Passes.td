@@ -119,6 +119,66 @@ def LowerItemLoopPass : Pass<"tile-lower-item-loop", "::saccade::tile::EntryOp">
 }
 
 //===----------------------------------------------------------------------===//
+// tile, for the GPU: where tiles live
+//===----------------------------------------------------------------------===//
+
+def AssignLayoutsPass : Pass<"tile-assign-layouts", "::saccade::tile::EntryOp"> {
+  let summary = "Says where each tile of an entry lives, for matrix instructions";
+  let description = [{
+    Loaded tiles live in shared memory, and so do tiles whose rows are mapped
+    whole; products and what is mapped from them live in accumulator fragments,
+    column vectors beside their rows. A tile that is wanted elsewhere than it
+    lives meets a `tile.convert`. Warps share out the rows of a tile, 16 at a time.
+
+    Before:
+
+    ```mlir
+    %k = tile.load %base rows { ... } : !tile.tile<64x128xbf16>
+    %s = tile.dot %q, %k transposed : ... -> !tile.tile<64x64xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %k = tile.load %base rows { ... } : !tile.tile<64x128xbf16, #tile.shared<pitch = 128, swizzle = 8>>
+    %s = tile.dot %q, %k transposed : ... -> !tile.tile<64x64xf32, #tile.accumulator<warps = 4>>
+    ```
+  }];
+}
+
+def IssueLoadsEarlyPass : Pass<"tile-issue-loads-early", "::saccade::tile::EntryOp"> {
+  let summary = "Moves loads up to the load before them, so that copies overlap with work";
+  let description = [{
+    Values of a KV tile are then on their way while its keys are multiplied. Costs
+    shared memory, since both live at a time; never moves a load over a write to
+    memory.
+  }];
+}
+
+def AllocateSharedPass : Pass<"tile-allocate-shared", "::saccade::tile::EntryOp"> {
+  let summary = "Gives each tile in shared memory its bytes";
+  let description = [{
+    Tiles that are not live together share bytes, and a tile mapped row by row
+    replaces its input. The total becomes the attribute `tile.shared_bytes` of the entry.
+  }];
+  let options = [
+    Option<"limit", "limit", "int64_t", /*default=*/"232448",
+           "bytes that a CTA may have on the target">,
+  ];
+}
+
+def PlaceBarriersPass : Pass<"tile-place-barriers", "::saccade::tile::EntryOp"> {
+  let summary = "Waits for copies, and lets warps meet where they share memory";
+  let description = [{
+    A barrier stands before bytes of shared memory are refilled that some warp may
+    still read, and after they are filled; a wait stands before the first use of
+    what a load brings. Each load is one group of asynchronous copies, and a wait
+    leaves the groups of later loads in flight.
+  }];
+  let dependentDialects = ["::mlir::NVVM::NVVMDialect"];
+}
+
+//===----------------------------------------------------------------------===//
 // Scalar code
 //===----------------------------------------------------------------------===//
 

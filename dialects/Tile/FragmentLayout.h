@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Which (register, lane, warp) holds which (row, column) of a tile, and which byte
+// of shared memory an element is. Nobody else computes coordinates.
+//
+// The idea: a coordinate is a sum of what the register, the lane and the warp each
+// contribute, so the three are described apart. The matrix instructions fix one
+// atom, 16 rows tall (PTX ISA, "Matrix Fragments for mma.m16n8k16"): a lane holds
+// rows lane / 4 and lane / 4 + 8, and in each 8 columns the pair that begins at
+// column lane % 4 * 2. Registers of an atom count
+//
+//     registers 0 1   row lane / 4,      columns pair, pair + 1
+//     registers 2 3   row lane / 4 + 8,  the same columns
+//
+// then the next 8 columns, then the next 16 rows that the warp owns: atom rows are
+// dealt to warps in turn. The left operand m16k16 is two such atoms side by side,
+// so an accumulator rounded to 16 bits *is* an operand, register by register, with
+// columns padded to a multiple of 16. A column vector keeps one element for each
+// row that a lane holds, repeated in the four lanes of a quad.
+//
+// Formulas over lanes and rows are templates: int64_t evaluates them in tests, a
+// value wrapper emits them as IR, and both are the same text.
+
+#ifndef SACCADE_DIALECTS_TILE_FRAGMENTLAYOUT_H
+#define SACCADE_DIALECTS_TILE_FRAGMENTLAYOUT_H
+
+#include "dialects/Tile/Tile.h"
+
+namespace saccade::tile {
+
+/// A row and a column within a tile.
+template <typename Int> struct Place {
+  Int row, column;
+};
+
+inline constexpr int64_t kWarpSize = 32;
+inline constexpr int64_t kAtomRows = 16;   // m of mma.m16n8k16
+inline constexpr int64_t kAtomColumns = 8; // n
+inline constexpr int64_t kAtomDepth = 16;  // k
+inline constexpr int64_t kChunkBytes = 16; // cp.async, a row of ldmatrix
+
+/// A tile in registers: `#tile.accumulator`, `#tile.operand` or `#tile.rows_of`.
+class FragmentLayout {
+public:
+  /// The layout of a type that lives in registers, and whose rows are a multiple
+  /// of 16 for each warp.
+  explicit FragmentLayout(TileType type);
+
+  /// Whether the layout lives in registers.
+  static bool isFragment(mlir::Attribute layout) {
+    return mlir::isa_and_present<AccumulatorAttr, OperandAttr, RowsOfAttr>(layout);
+  }
+
+  int64_t registers() const { return rowSlots() * columnSlots(); }
+  /// Rows, and columns of each of them, that one lane holds.
+  int64_t rowSlots() const { return 2 * rowAtoms; }
+  int64_t columnSlots() const { return columnAtoms ? 2 * columnAtoms : 1; }
+  int64_t getRowAtoms() const { return rowAtoms; }
+  /// Groups of eight columns; an operand counts its padding. 0 for a column.
+  int64_t getColumnAtoms() const { return columnAtoms; }
+
+  /// The register that holds a row slot's column slot, and back.
+  int64_t registerOf(int64_t rowSlot, int64_t columnSlot) const;
+  int64_t rowSlotOf(int64_t reg) const;
+  int64_t columnSlotOf(int64_t reg) const;
+
+  /// The parts of a coordinate that register, lane and warp contribute.
+  Place<int64_t> ofRegister(int64_t reg) const {
+    return {rowOfSlot(rowSlotOf(reg)), columnOfSlot(columnSlotOf(reg))};
+  }
+  int64_t rowOfSlot(int64_t rowSlot) const {
+    return rowSlot / 2 * warps * kAtomRows + rowSlot % 2 * 8;
+  }
+  int64_t columnOfSlot(int64_t columnSlot) const {
+    return columnSlot / 2 * kAtomColumns + columnSlot % 2;
+  }
+  template <typename Int> static Place<Int> ofLane(Int lane) {
+    return {lane / 4, lane % 4 * 2};
+  }
+  template <typename Int> static Int rowOfWarp(Int warp) {
+    return warp * kAtomRows;
+  }
+  /// The first row of an atom that a warp owns, apart from the warp's part.
+  int64_t rowOfAtom(int64_t rowAtom) const { return rowOfSlot(2 * rowAtom); }
+
+  /// All together.
+  Place<int64_t> where(int64_t reg, int64_t lane, int64_t warp) const;
+
+private:
+  int64_t warps, rowAtoms, columnAtoms;
+};
+
+/// A tile in shared memory: `#tile.shared`.
+class SharedLayout {
+public:
+  explicit SharedLayout(TileType type);
+
+  /// The layout without bank conflicts for a tile: columns padded to k16, chunks
+  /// swizzled where eight of them make a row or its multiple, else an odd number
+  /// of chunks a row, so that eight rows meet eight different bank groups.
+  static SharedAttr choose(TileType type);
+
+  int64_t bytes() const { return rows * pitchBytes; }
+  int64_t getOffset() const { return offset; }
+  int64_t elementsPerChunk() const { return kChunkBytes / elementBytes; }
+  /// Chunks of a row that hold elements, and with the padding that products read.
+  int64_t dataChunks() const { return columns / elementsPerChunk(); }
+  int64_t filledChunks() const;
+
+  /// The byte of a chunk, counted from the start of the CTA's shared memory.
+  template <typename Int> Int byteOfChunk(Int row, Int chunk) const {
+    if (swizzle > 1)
+      chunk = chunk ^ (row % swizzle);
+    return row * pitchBytes + chunk * kChunkBytes + offset;
+  }
+  /// The byte of an element.
+  template <typename Int> Int byteOf(Int row, Int column) const {
+    return byteOfChunk(row, column / elementsPerChunk()) +
+           column % elementsPerChunk() * elementBytes;
+  }
+
+private:
+  int64_t rows, columns, elementBytes, pitchBytes, swizzle, offset;
+};
+
+/// What four 8x8 matrices of one ldmatrix.x4 make.
+enum class MatrixUse {
+  /// Left operand m16k16 from rows x depth: 16 rows, 16 columns.
+  Left,
+  /// Right operands of two n8 atoms from columns x depth (keys as rows of the
+  /// product's columns): 16 rows, 16 columns.
+  RightTransposed,
+  /// Right operands of two n8 atoms from depth x columns, read with .trans.
+  Right
+};
+
+/// Row and chunk, within the 16 x 16 elements, whose address a lane passes to
+/// ldmatrix.x4 (PTX ISA, "ldmatrix": lanes 8 i .. 8 i + 7 address the rows of
+/// matrix i). The four results are then
+///   Left               a0a1 a2a3 a4a5 a6a7
+///   Right[Transposed]  b0b1 b2b3 of columns 0-7, b0b1 b2b3 of columns 8-15
+template <typename Int> Place<Int> ldmatrixRow(MatrixUse use, Int lane) {
+  if (use == MatrixUse::RightTransposed)
+    return {lane / 16 * 8 + lane % 8, lane / 8 % 2};
+  return {lane % 16, lane / 16};
+}
+
+} // namespace saccade::tile
+
+#endif // SACCADE_DIALECTS_TILE_FRAGMENTLAYOUT_H

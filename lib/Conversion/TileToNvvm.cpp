@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Turns entries of tiles into kernels of threads: types, scalar operations, and the
+// pass itself. Patterns for memory, registers and products lie beside it.
+
+#include "lib/Conversion/TileToNvvm.h"
+#include "lib/Conversion/Passes.h"
+
+#include "mlir/Dialect/SCF/Transforms/Patterns.h"
+
+namespace saccade {
+#define GEN_PASS_DEF_CONVERTTILETONVVMPASS
+#include "lib/Conversion/Passes.h.inc"
+} // namespace saccade
+
+using namespace mlir;
+using namespace saccade;
+using namespace saccade::tile;
+
+using LLVM::LLVMPointerType;
+
+//===----------------------------------------------------------------------===//
+// What the patterns share
+//===----------------------------------------------------------------------===//
+
+static LLVMPointerType pointerTo(MLIRContext *context, NVVM::NVVMMemorySpace space) {
+  return LLVMPointerType::get(context, static_cast<unsigned>(space));
+}
+
+TileTypeConverter::TileTypeConverter() {
+  addConversion([](Type type) { return type; });
+  addConversion([](TileType type) -> Type {
+    if (isa_and_present<SharedAttr>(type.getLayout()))
+      return IntegerType::get(type.getContext(), 32);
+    if (FragmentLayout::isFragment(type.getLayout()))
+      return VectorType::get(FragmentLayout(type).registers(),
+                             type.getElementType());
+    return Type();
+  });
+  addConversion([](AddressType type) {
+    return pointerTo(type.getContext(), NVVM::NVVMMemorySpace::Global);
+  });
+  addConversion(
+      [](WordsType type) { return LLVMPointerType::get(type.getContext()); });
+}
+
+static Scalar threadId(ImplicitLocOpBuilder &b) {
+  return {&b, NVVM::ThreadIdXOp::create(b, b.getI32Type())};
+}
+
+Thread::Thread(ImplicitLocOpBuilder &b)
+    : id(threadId(b)), lane(id % kWarpSize), warp(id / kWarpSize) {}
+
+Value saccade::advance(ImplicitLocOpBuilder &b, Value pointer, Value bytes) {
+  return LLVM::GEPOp::create(b, pointer.getType(), b.getI8Type(), pointer,
+                             ValueRange{bytes});
+}
+
+Value saccade::sharedPointer(ImplicitLocOpBuilder &b, Value bytes) {
+  Value base = LLVM::AddressOfOp::create(
+      b, pointerTo(b.getContext(), NVVM::NVVMMemorySpace::Shared), kSharedMemory);
+  return advance(b, base, bytes);
+}
+
+Value saccade::element(ImplicitLocOpBuilder &b, Value vector, int64_t i) {
+  return b.createOrFold<vector::ExtractOp>(vector, ArrayRef<int64_t>{i});
+}
+
+Value saccade::vectorOf(ImplicitLocOpBuilder &b, ValueRange elements) {
+  auto type = VectorType::get(elements.size(), elements.front().getType());
+  return b.createOrFold<vector::FromElementsOp>(type, elements);
+}
+
+Value saccade::bitcast(ImplicitLocOpBuilder &b, Type type, Value value) {
+  return type == value.getType() ? value
+                                 : LLVM::BitcastOp::create(b, type, value);
+}
+
+static Value shuffle(ImplicitLocOpBuilder &b, Value value, Value lane,
+                     NVVM::ShflKind kind) {
+  return NVVM::ShflOp::create(b, value.getType(), i32(b, -1), value, lane,
+                              i32(b, kWarpSize - 1), kind, UnitAttr());
+}
+
+Value saccade::shuffleXor(ImplicitLocOpBuilder &b, Value value, int64_t mask) {
+  return shuffle(b, value, i32(b, mask), NVVM::ShflKind::bfly);
+}
+
+Value saccade::shuffleFrom(ImplicitLocOpBuilder &b, Value value, Value from) {
+  if (!value.getType().isInteger(64))
+    return shuffle(b, value, from, NVVM::ShflKind::idx);
+  // Registers that lanes exchange are 32 bits wide.
+  Type half = b.getI32Type(), whole = b.getI64Type();
+  Value shift = i64(b, 32);
+  Value low = arith::TruncIOp::create(b, half, value);
+  Value high = arith::TruncIOp::create(
+      b, half, arith::ShRUIOp::create(b, value, shift));
+  low = arith::ExtUIOp::create(b, whole,
+                               shuffle(b, low, from, NVVM::ShflKind::idx));
+  high = arith::ExtUIOp::create(b, whole,
+                                shuffle(b, high, from, NVVM::ShflKind::idx));
+  return arith::OrIOp::create(b, arith::ShLIOp::create(b, high, shift), low);
+}
+
+SmallVector<Value> saccade::cloneBody(ImplicitLocOpBuilder &b, Region &body,
+                                      ValueRange arguments) {
+  IRMapping mapping;
+  mapping.map(body.front().getArguments(), arguments);
+  for (Operation &op : body.front().without_terminator())
+    b.clone(op, mapping);
+  return llvm::map_to_vector(
+      body.front().getTerminator()->getOperands(),
+      [&](Value value) { return mapping.lookupOrDefault(value); });
+}
+
+//===----------------------------------------------------------------------===//
+// Entries and scalars
+//===----------------------------------------------------------------------===//
+
+namespace {
+struct LowerEntry : TilePattern<EntryOp> {
+  using TilePattern::TilePattern;
+
+  LogicalResult
+  matchAndRewrite(EntryOp entry, OpAdaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    MLIRContext *context = getContext();
+    int64_t words = 1;
+    entry.walk([&](WordOp word) {
+      words = std::max<int64_t>(words, word.getIndex() + 1);
+    });
+    Type pointer = LLVMPointerType::get(context);
+    auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(context),
+                                            {pointer});
+    auto function = LLVM::LLVMFuncOp::create(rewriter, entry.getLoc(),
+                                             entry.getSymName(), type);
+    function->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(),
+                      rewriter.getUnitAttr());
+    function->setAttr(NVVM::NVVMDialect::getMaxntidAttrName(),
+                      rewriter.getDenseI32ArrayAttr(int32_t(warps * kWarpSize)));
+    function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
+                      rewriter.getI32IntegerAttr(1));
+    for (NamedAttribute attribute : entry->getDiscardableAttrs())
+      function->setAttr(attribute.getName(), attribute.getValue());
+    // The words come by value, and are read where the driver put them.
+    function.setArgAttr(
+        0, LLVM::LLVMDialect::getByValAttrName(),
+        TypeAttr::get(LLVM::LLVMArrayType::get(rewriter.getI64Type(), words)));
+    function.setArgAttr(0, LLVM::LLVMDialect::getAlignAttrName(),
+                        rewriter.getI64IntegerAttr(8));
+    function.setArgAttr(0, NVVM::NVVMDialect::getGridConstantAttrName(),
+                        rewriter.getUnitAttr());
+
+    Block &body = entry.getBody().front();
+    rewriter.setInsertionPointToEnd(&body);
+    LLVM::ReturnOp::create(rewriter, entry.getLoc(), ValueRange());
+    rewriter.inlineRegionBefore(entry.getBody(), function.getBody(),
+                                function.getBody().end());
+    if (failed(rewriter.convertRegionTypes(&function.getBody(),
+                                           *getTypeConverter())))
+      return failure();
+    rewriter.eraseOp(entry);
+    return success();
+  }
+};
+
+struct LowerCta : TilePattern<CtaOp> {
+  using TilePattern::TilePattern;
+
+  LogicalResult
+  matchAndRewrite(CtaOp cta, OpAdaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    rewriter.replaceOpWithNewOp<NVVM::BlockIdXOp>(cta, rewriter.getI32Type());
+    return success();
+  }
+};
+
+/// Words and tables do not change while a kernel runs, which lets LLVM read them
+/// once, and through the non-coherent path.
+Value loadInvariant(ImplicitLocOpBuilder &b, Type type, Value pointer) {
+  Type read = isa<LLVMPointerType>(type) ? b.getI64Type() : type;
+  Value value = LLVM::LoadOp::create(b, read, pointer, /*alignment=*/0,
+                                     /*isVolatile=*/false,
+                                     /*isNonTemporal=*/false,
+                                     /*isInvariant=*/true);
+  return read == type ? value : LLVM::IntToPtrOp::create(b, type, value);
+}
+
+struct LowerWord : TilePattern<WordOp> {
+  using TilePattern::TilePattern;
+
+  LogicalResult
+  matchAndRewrite(WordOp word, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    ImplicitLocOpBuilder b(word.getLoc(), rewriter);
+    Value pointer =
+        LLVM::GEPOp::create(b, adaptor.getWords().getType(), b.getI64Type(),
+                            adaptor.getWords(),
+                            ArrayRef<LLVM::GEPArg>{int32_t(word.getIndex())});
+    rewriter.replaceOp(
+        word, loadInvariant(b, getTypeConverter()->convertType(word.getType()),
+                            pointer));
+    return success();
+  }
+};
+
+struct LowerLookup : TilePattern<LookupOp> {
+  using TilePattern::TilePattern;
+
+  LogicalResult
+  matchAndRewrite(LookupOp lookup, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    ImplicitLocOpBuilder b(lookup.getLoc(), rewriter);
+    Value pointer = LLVM::GEPOp::create(b, adaptor.getBase().getType(),
+                                        lookup.getType(), adaptor.getBase(),
+                                        ValueRange{adaptor.getOffset()});
+    rewriter.replaceOp(lookup, loadInvariant(b, lookup.getType(), pointer));
+    return success();
+  }
+};
+
+//===----------------------------------------------------------------------===//
+// The pass
+//===----------------------------------------------------------------------===//
+
+struct ConvertTileToNvvmPass
+    : saccade::impl::ConvertTileToNvvmPassBase<ConvertTileToNvvmPass> {
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    for (EntryOp entry : llvm::make_early_inc_range(module.getOps<EntryOp>())) {
+      declareSharedMemory(module);
+      if (failed(convert(entry)))
+        return signalPassFailure();
+    }
+  }
+
+private:
+  /// The memory whose size the launch says. Aligned for every instruction that
+  /// will ever read it (TMA's 128-byte swizzle repeats after 1024 bytes).
+  void declareSharedMemory(ModuleOp module) {
+    if (module.lookupSymbol(kSharedMemory))
+      return;
+    OpBuilder builder = OpBuilder::atBlockBegin(module.getBody());
+    auto bytes = LLVM::LLVMArrayType::get(builder.getI8Type(), 0);
+    LLVM::GlobalOp::create(
+        builder, module.getLoc(), bytes, /*isConstant=*/false,
+        LLVM::Linkage::External, kSharedMemory, Attribute(), /*alignment=*/1024,
+        static_cast<unsigned>(NVVM::NVVMMemorySpace::Shared));
+  }
+
+  LogicalResult convert(EntryOp entry) {
+    MLIRContext *context = &getContext();
+    int64_t warps = entry.getSchedule().getWarps();
+    TileTypeConverter converter;
+    RewritePatternSet patterns(context);
+    ConversionTarget target(*context);
+    target.markUnknownOpDynamicallyLegal([](Operation *) { return true; });
+    target.addIllegalDialect<TileDialect>();
+    populateTileScalarPatterns(converter, patterns, warps);
+    populateTileMemoryPatterns(converter, patterns, warps);
+    populateTileRegisterPatterns(converter, patterns, warps);
+    populateTileProductPatterns(converter, patterns, warps);
+    scf::populateSCFStructuralTypeConversionsAndLegality(converter, patterns,
+                                                         target);
+    return applyPartialConversion(entry, target, std::move(patterns));
+  }
+};
+} // namespace
+
+void saccade::populateTileScalarPatterns(const TypeConverter &converter,
+                                         RewritePatternSet &patterns,
+                                         int64_t warps) {
+  patterns.add<LowerEntry, LowerCta, LowerWord, LowerLookup>(
+      converter, patterns.getContext(), warps);
+}

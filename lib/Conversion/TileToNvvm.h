@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What the patterns of -convert-tile-to-nvvm share: how tile types become types of
+// one thread, who the thread is, and how bodies are cloned for its elements.
+
+#ifndef SACCADE_LIB_CONVERSION_TILETONVVM_H
+#define SACCADE_LIB_CONVERSION_TILETONVVM_H
+
+#include "dialects/Tile/FragmentLayout.h"
+#include "lib/Conversion/Scalars.h"
+
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Transforms/DialectConversion.h"
+
+namespace saccade {
+
+inline Scalar operator^(const Scalar &a, const Scalar &b) {
+  return a.apply<mlir::arith::XOrIOp>(b);
+}
+
+/// A fragment becomes the vector of the elements that a thread holds, in the order
+/// of FragmentLayout's registers; a tile in shared memory its i32 offset; an
+/// address a pointer to global memory; the argument words a pointer to them.
+class TileTypeConverter : public mlir::TypeConverter {
+public:
+  TileTypeConverter();
+};
+
+/// Who executes: thread within the CTA, lane within its warp. All i32.
+struct Thread {
+  explicit Thread(mlir::ImplicitLocOpBuilder &b);
+  Scalar id, lane, warp;
+};
+
+/// The name of the dynamic shared memory in a module.
+inline constexpr llvm::StringLiteral kSharedMemory = "saccade_shared";
+
+/// A pointer into the CTA's shared memory, or to global memory, so many bytes on.
+mlir::Value sharedPointer(mlir::ImplicitLocOpBuilder &b, mlir::Value bytes);
+mlir::Value advance(mlir::ImplicitLocOpBuilder &b, mlir::Value pointer,
+                    mlir::Value bytes);
+
+/// Element `i` of a vector, and two of a 16-bit vector as they lie in a register.
+mlir::Value element(mlir::ImplicitLocOpBuilder &b, mlir::Value vector, int64_t i);
+mlir::Value vectorOf(mlir::ImplicitLocOpBuilder &b, mlir::ValueRange elements);
+mlir::Value bitcast(mlir::ImplicitLocOpBuilder &b, mlir::Type type,
+                    mlir::Value value);
+
+/// The value of another lane: of `lane ^ mask`, or of lane `from`.
+mlir::Value shuffleXor(mlir::ImplicitLocOpBuilder &b, mlir::Value value,
+                       int64_t mask);
+mlir::Value shuffleFrom(mlir::ImplicitLocOpBuilder &b, mlir::Value value,
+                        mlir::Value from);
+
+/// Clones a single-block body before the insertion point; returns what it yields.
+llvm::SmallVector<mlir::Value> cloneBody(mlir::ImplicitLocOpBuilder &b,
+                                         mlir::Region &body,
+                                         mlir::ValueRange arguments);
+
+/// The base of the patterns: a builder and the number of warps of the entry.
+template <typename OpTy>
+class TilePattern : public mlir::OpConversionPattern<OpTy> {
+public:
+  TilePattern(const mlir::TypeConverter &converter, mlir::MLIRContext *context,
+              int64_t warps)
+      : mlir::OpConversionPattern<OpTy>(converter, context), warps(warps) {}
+
+protected:
+  int64_t warps;
+};
+
+void populateTileScalarPatterns(const mlir::TypeConverter &converter,
+                                mlir::RewritePatternSet &patterns, int64_t warps);
+void populateTileMemoryPatterns(const mlir::TypeConverter &converter,
+                                mlir::RewritePatternSet &patterns, int64_t warps);
+void populateTileRegisterPatterns(const mlir::TypeConverter &converter,
+                                  mlir::RewritePatternSet &patterns,
+                                  int64_t warps);
+void populateTileProductPatterns(const mlir::TypeConverter &converter,
+                                 mlir::RewritePatternSet &patterns,
+                                 int64_t warps);
+
+} // namespace saccade
+
+#endif // SACCADE_LIB_CONVERSION_TILETONVVM_H

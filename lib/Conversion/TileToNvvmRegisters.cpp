@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Tiles in registers: bodies of maps cloned for each element that a thread holds,
+// reductions within a quad of lanes, and tiles that change their home.
+
+#include "lib/Conversion/TileToNvvm.h"
+
+#include "mlir/Transforms/RegionUtils.h"
+
+using namespace mlir;
+using namespace saccade;
+using namespace saccade::tile;
+
+namespace {
+/// Clones what an element needs of a map's body, on demand. What depends on the
+/// row alone, on the column alone or on neither is cloned once for all elements
+/// that share it.
+class ElementCloner {
+public:
+  ElementCloner(ImplicitLocOpBuilder &b, MapOp map, ValueRange inputs)
+      : b(b), map(map), body(map.getBody().front()),
+        layout(map.getResult().getType()), inputs(inputs), thread(b) {
+    for (BlockArgument argument : body.getArguments())
+      depends[argument] = dependsOf(argument);
+    for (Operation &op : body.without_terminator()) {
+      unsigned all = 0;
+      forEachOperand(&op, [&](Value value) { all |= depends.lookup(value); });
+      for (Value result : op.getResults())
+        depends[result] = all;
+    }
+  }
+
+  Value operator()(Value value, int64_t rowSlot, int64_t columnSlot) {
+    if (value.getParentBlock() != &body)
+      return value;
+    unsigned on = depends.lookup(value);
+    auto key = std::make_tuple(value.getAsOpaquePointer(),
+                               on & kRow ? rowSlot : 0,
+                               on & kColumn ? columnSlot : 0);
+    if (auto found = clones.find(key); found != clones.end())
+      return found->second;
+    if (auto argument = dyn_cast<BlockArgument>(value))
+      return clones[key] = valueOf(argument, rowSlot, columnSlot);
+    Operation *op = value.getDefiningOp();
+    IRMapping mapping;
+    forEachOperand(op, [&](Value operand) {
+      mapping.map(operand, (*this)(operand, rowSlot, columnSlot));
+    });
+    Operation *clone = b.clone(*op, mapping);
+    for (auto [from, to] : llvm::zip_equal(op->getResults(), clone->getResults()))
+      clones[{from.getAsOpaquePointer(), std::get<1>(key), std::get<2>(key)}] = to;
+    return clones[key];
+  }
+
+private:
+  enum : unsigned { kRow = 1, kColumn = 2 };
+
+  ImplicitLocOpBuilder &b;
+  MapOp map;
+  Block &body;
+  FragmentLayout layout;
+  ValueRange inputs;
+  Thread thread;
+  DenseMap<Value, unsigned> depends;
+  std::map<std::tuple<void *, int64_t, int64_t>, Value> clones;
+
+  static void forEachOperand(Operation *op, function_ref<void(Value)> visit) {
+    for (Value operand : op->getOperands())
+      visit(operand);
+    SetVector<Value> captured;
+    getUsedValuesDefinedAbove(op->getRegions(), captured);
+    for (Value value : captured)
+      visit(value);
+  }
+
+  unsigned dependsOf(BlockArgument argument) {
+    unsigned number = argument.getArgNumber();
+    if (number < inputs.size())
+      return inputType(number).isColumn() ? kRow : kRow | kColumn;
+    return number == inputs.size() ? kRow : kColumn;
+  }
+
+  TileType inputType(unsigned number) {
+    return cast<TileType>(map.getInputs()[number].getType());
+  }
+
+  Value valueOf(BlockArgument argument, int64_t rowSlot, int64_t columnSlot) {
+    unsigned number = argument.getArgNumber();
+    Place<Scalar> lane = FragmentLayout::ofLane(thread.lane);
+    if (number == inputs.size())
+      return lane.row + FragmentLayout::rowOfWarp(thread.warp) +
+             layout.rowOfSlot(rowSlot);
+    if (number > inputs.size())
+      return map.getType().isColumn()
+                 ? i32(b, 0)
+                 : lane.column + layout.columnOfSlot(columnSlot);
+    FragmentLayout input(inputType(number));
+    int64_t reg = inputType(number).isColumn()
+                      ? rowSlot
+                      : input.registerOf(rowSlot, columnSlot);
+    return element(b, inputs[number], reg);
+  }
+};
+
+struct LowerMap : TilePattern<MapOp> {
+  using TilePattern::TilePattern;
+
+  LogicalResult
+  matchAndRewrite(MapOp map, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    ImplicitLocOpBuilder b(map.getLoc(), rewriter);
+    FragmentLayout layout(map.getType());
+    ElementCloner cloneFor(b, map, adaptor.getInputs());
+    Value yielded = map.getBody().front().getTerminator()->getOperand(0);
+    auto round = yielded.getDefiningOp<arith::TruncFOp>();
+    bool inPairs = round && round.getIn().getType().isF32() &&
+                   round->getBlock() == &map.getBody().front() &&
+                   layout.columnSlots() > 1;
+    SmallVector<Value> elements(layout.registers());
+    for (int64_t reg = 0; reg < layout.registers(); ++reg) {
+      int64_t row = layout.rowSlotOf(reg), column = layout.columnSlotOf(reg);
+      if (!inPairs) {
+        elements[reg] = cloneFor(yielded, row, column);
+      } else if (reg % 2 == 0) {
+        // One instruction rounds two neighbours into one register.
+        Value two = vectorOf(b, {cloneFor(round.getIn(), row, column),
+                                 cloneFor(round.getIn(), row, column + 1)});
+        two = arith::TruncFOp::create(b, VectorType::get(2, round.getType()), two);
+        elements[reg] = element(b, two, 0);
+        elements[reg + 1] = element(b, two, 1);
+      }
+    }
+    rewriter.replaceOp(map, vectorOf(b, elements));
+    return success();
+  }
+};
+
+struct LowerFill : TilePattern<FillOp> {
+  using TilePattern::TilePattern;
+
+  LogicalResult
+  matchAndRewrite(FillOp fill, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Type type = getTypeConverter()->convertType(fill.getType());
+    if (!isa_and_present<VectorType>(type))
+      return rewriter.notifyMatchFailure(fill, "does not fill registers");
+    rewriter.replaceOpWithNewOp<vector::BroadcastOp>(fill, type,
+                                                     fill.getValue());
+    return success();
+  }
+};
+
+struct LowerReduce : TilePattern<ReduceOp> {
+  using TilePattern::TilePattern;
+
+  LogicalResult
+  matchAndRewrite(ReduceOp reduce, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    ImplicitLocOpBuilder b(reduce.getLoc(), rewriter);
+    auto combine = [&](Value x, Value y) -> Value {
+      if (reduce.getKind() == ReduceKind::max)
+        return arith::MaxNumFOp::create(b, x, y);
+      return arith::AddFOp::create(b, x, y);
+    };
+    FragmentLayout layout(reduce.getInput().getType());
+    SmallVector<Value> rows;
+    for (int64_t slot = 0; slot < layout.rowSlots(); ++slot) {
+      SmallVector<Value> left;
+      for (int64_t column = 0; column < layout.columnSlots(); ++column)
+        left.push_back(
+            element(b, adaptor.getInput(), layout.registerOf(slot, column)));
+      // Halves at a time: the chain of dependences is short, the order fixed.
+      for (size_t n = left.size(); n > 1; n = (n + 1) / 2)
+        for (size_t i = 0; i < n / 2; ++i)
+          left[i] = combine(left[i], left[i + (n + 1) / 2]);
+      // The four lanes of a quad share the row.
+      Value whole = left.front();
+      for (int64_t mask : {1, 2})
+        whole = combine(whole, shuffleXor(b, whole, mask));
+      rows.push_back(whole);
+    }
+    rewriter.replaceOp(reduce, vectorOf(b, rows));
+    return success();
+  }
+};
+
+struct LowerConvert : TilePattern<ConvertOp> {
+  using TilePattern::TilePattern;
+
+  LogicalResult
+  matchAndRewrite(ConvertOp convert, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    ImplicitLocOpBuilder b(convert.getLoc(), rewriter);
+    TileType from = convert.getInput().getType(), to = convert.getType();
+    Value input = adaptor.getInput();
+    if (from.isColumn() || to.isColumn())
+      return rewriter.notifyMatchFailure(convert, "column vectors stay in place");
+    if (isa<AccumulatorAttr>(from.getLayout()) && isa<OperandAttr>(to.getLayout()))
+      rewriter.replaceOp(convert, pad(b, FragmentLayout(from), FragmentLayout(to),
+                                      to.getElementType(), input));
+    else if (isa<AccumulatorAttr>(from.getLayout()) &&
+             isa<SharedAttr>(to.getLayout()))
+      rewriter.replaceOp(convert, toShared(b, from, to, input));
+    else if (isa<SharedAttr>(from.getLayout()) &&
+             isa<AccumulatorAttr>(to.getLayout()))
+      rewriter.replaceOp(convert, fromShared(b, from, to));
+    else
+      return rewriter.notifyMatchFailure(convert, "knows no way between these");
+    return success();
+  }
+
+private:
+  /// Registers of both layouts agree; the operand has zeros beyond the columns.
+  Value pad(ImplicitLocOpBuilder &b, FragmentLayout from, FragmentLayout to,
+            Type type, Value input) const {
+    if (from.registers() == to.registers())
+      return input;
+    Value zero = arith::ConstantOp::create(b, b.getZeroAttr(type));
+    SmallVector<Value> elements;
+    for (int64_t reg = 0; reg < to.registers(); ++reg) {
+      int64_t column = to.columnSlotOf(reg);
+      elements.push_back(
+          column < from.columnSlots()
+              ? element(b, input, from.registerOf(to.rowSlotOf(reg), column))
+              : zero);
+    }
+    return vectorOf(b, elements);
+  }
+
+  /// The address of the pair that a thread holds at (row slot, column slot).
+  Value pairPointer(ImplicitLocOpBuilder &b, const Thread &thread,
+                    const FragmentLayout &fragment, const SharedLayout &shared,
+                    int64_t slot, int64_t column) const {
+    Place<Scalar> lane = FragmentLayout::ofLane(thread.lane);
+    Scalar row = lane.row + FragmentLayout::rowOfWarp(thread.warp) +
+                 fragment.rowOfSlot(slot);
+    return sharedPointer(
+        b, shared.byteOf(row, lane.column + fragment.columnOfSlot(column)));
+  }
+
+  Value toShared(ImplicitLocOpBuilder &b, TileType from, TileType to,
+                 Value input) const {
+    FragmentLayout fragment(from);
+    SharedLayout shared(to);
+    Thread thread(b);
+    int64_t bytes = to.getElementType().getIntOrFloatBitWidth() / 8;
+    Value zero = arith::ConstantOp::create(b, b.getZeroAttr(to.getElementType()));
+    // Zeros fill the padding that products read.
+    int64_t columns = shared.filledChunks() * shared.elementsPerChunk() /
+                      kAtomColumns * 2;
+    for (int64_t slot = 0; slot < fragment.rowSlots(); ++slot)
+      for (int64_t column = 0; column < columns; column += 2) {
+        SmallVector<Value> two(2, zero);
+        if (column < fragment.columnSlots())
+          for (int64_t i : {0, 1})
+            two[i] =
+                element(b, input, fragment.registerOf(slot, column) + i);
+        LLVM::StoreOp::create(
+            b, vectorOf(b, two),
+            pairPointer(b, thread, fragment, shared, slot, column), 2 * bytes);
+      }
+    return i32(b, shared.getOffset());
+  }
+
+  Value fromShared(ImplicitLocOpBuilder &b, TileType from, TileType to) const {
+    FragmentLayout fragment(to);
+    SharedLayout shared(from);
+    Thread thread(b);
+    int64_t bytes = to.getElementType().getIntOrFloatBitWidth() / 8;
+    Type pair = VectorType::get(2, to.getElementType());
+    SmallVector<Value> elements(fragment.registers());
+    for (int64_t slot = 0; slot < fragment.rowSlots(); ++slot)
+      for (int64_t column = 0; column < fragment.columnSlots(); column += 2) {
+        Value two = LLVM::LoadOp::create(
+            b, pair, pairPointer(b, thread, fragment, shared, slot, column),
+            2 * bytes);
+        for (int64_t i : {0, 1})
+          elements[fragment.registerOf(slot, column) + i] = element(b, two, i);
+      }
+    return vectorOf(b, elements);
+  }
+};
+} // namespace
+
+void saccade::populateTileRegisterPatterns(const TypeConverter &converter,
+                                           RewritePatternSet &patterns,
+                                           int64_t warps) {
+  patterns.add<LowerMap, LowerFill, LowerReduce, LowerConvert>(
+      converter, patterns.getContext(), warps);
+}
