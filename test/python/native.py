@@ -105,6 +105,12 @@ class CompileOptions(Structure):
 TENSOR, CACHE, SCALAR, TABLE = range(4)
 
 
+def has_cuda():
+    """Whether kernels can run on a CUDA device."""
+    count = getattr(library(), "saccade_cuda_device_count", lambda: 0)
+    return count() > 0
+
+
 class Failure(RuntimeError):
     """A call of the C API that failed, with its message."""
 

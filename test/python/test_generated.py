@@ -2,10 +2,10 @@
 #
 # Random kernels, lowering against evaluator. A failure names its seed;
 # `python test/python/generate.py SEED` prints the spec, and
-# `pytest test/python/test_generated.py --soak 500 --first-seed 1000` goes on.
+# `pytest test/python/test_generated.py --soak 500 --first-seed 1000` goes on, and
+# `--device cuda` stays on the GPU.
 import metrics
 import numpy as np
-import pytest
 from generate import generate
 from native import reference, run
 
@@ -19,8 +19,7 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("seed", range(first, first + (soak or SEEDS)))
 
 
-def test_lowering_agrees_with_the_reference(seed, request):
-    device = request.config.getoption("device")
+def test_lowering_agrees_with_the_reference(seed, device):
     kernel = generate(
         seed, ("bf16", "f16") if device == "cuda" else ("f32", "bf16", "f16")
     )
@@ -49,6 +48,5 @@ def test_reference_of_generated_kernels_is_finite():
     assert busy >= 9
 
 
-@pytest.mark.parametrize("seed", [3, 11])
-def test_a_seed_names_a_kernel_for_good(seed):
-    assert generate(seed).spec == generate(seed).spec
+def test_a_seed_names_a_kernel_for_good():
+    assert generate(3).spec == generate(3).spec

@@ -99,7 +99,7 @@ attn.kernel @k(%q: {ragged}, %kv: {ragged}, %a: {table}, %b: {table}) {{
 """
 
 
-def check(element, text, yielded, a, b, want, request, error=0.0):
+def check(element, text, yielded, a, b, want, device, error=0.0):
     want = np.array(want, np.float64)
     values = {"a": [np.asarray(a)], "b": [np.asarray(b)]}
     case = make_case(spec(element, text, yielded), [1], [[len(want)]], values)
@@ -108,63 +108,63 @@ def check(element, text, yielded, a, b, want, request, error=0.0):
     cache.values[: len(want)] = np.eye(64, dtype=np.float32)[: len(want), None]
     evaluated = reference(case)[0][0, : len(want)]
     np.testing.assert_allclose(evaluated, want, rtol=1e-12)
-    computed = run(case, request.config.getoption("device"))[0][0, : len(want)]
+    computed = run(case, device)[0][0, : len(want)]
     np.testing.assert_allclose(computed, np.float32(want), rtol=error, atol=error)
 
 
 @pytest.mark.parametrize("name", INTEGERS)
-def test_integers(name, request):
+def test_integers(name, device):
     text = f"%z = arith.{name} %x, %y : i32\n    %f = arith.sitofp %z : i32 to f32"
-    check("i32", text, "%f", A, B, INTEGERS[name], request)
+    check("i32", text, "%f", A, B, INTEGERS[name], device)
 
 
 @pytest.mark.parametrize("name", COMPARISONS)
-def test_comparisons(name, request):
+def test_comparisons(name, device):
     text = f"%z = arith.cmpi {name}, %x, %y : i32\n    %f = arith.uitofp %z : i1 to f32"
-    check("i32", text, "%f", A, B, COMPARISONS[name], request)
+    check("i32", text, "%f", A, B, COMPARISONS[name], device)
 
 
-def test_unsigned_to_float(request):
-    check("i32", "%f = arith.uitofp %x : i32 to f32", "%f", A, B, UA, request)
+def test_unsigned_to_float(device):
+    check("i32", "%f = arith.uitofp %x : i32 to f32", "%f", A, B, UA, device)
 
 
 @pytest.mark.parametrize("name", FLOATS)
-def test_floats(name, request):
-    check("f32", f"%z = {name} %x, %y : f32", "%z", X, Y, FLOATS[name], request, 1e-7)
+def test_floats(name, device):
+    check("f32", f"%z = {name} %x, %y : f32", "%z", X, Y, FLOATS[name], device, 1e-7)
 
 
 @pytest.mark.parametrize("name", UNARY)
-def test_functions(name, request):
+def test_functions(name, device):
     x, function = UNARY[name]
     x = np.float32(x).astype(np.float64)
-    check("f32", f"%z = {name} %x : f32", "%z", x, x, function(x), request, 1e-6)
+    check("f32", f"%z = {name} %x : f32", "%z", x, x, function(x), device, 1e-6)
 
 
-def test_power(request):
-    check("f32", "%z = math.powf %x, %y : f32", "%z", P, Y, P**Y, request, 2e-6)
+def test_power(device):
+    check("f32", "%z = math.powf %x, %y : f32", "%z", P, Y, P**Y, device, 2e-6)
 
 
-def test_fused_multiply_add(request):
-    check("f32", "%z = math.fma %x, %y, %x : f32", "%z", X, Y, X * Y + X, request, 1e-7)
+def test_fused_multiply_add(device):
+    check("f32", "%z = math.fma %x, %y, %x : f32", "%z", X, Y, X * Y + X, device, 1e-7)
 
 
 @pytest.mark.parametrize("name", ["fptosi", "fptoui"])
-def test_floats_to_integers_saturate(name, request):
+def test_floats_to_integers_saturate(name, device):
     low, high = (LEAST, MOST) if name == "fptosi" else (0, 2**32 - 1)
     want = np.trunc(np.clip(np.nan_to_num(EDGE.astype(np.float64)), low, high))
     back = "sitofp" if name == "fptosi" else "uitofp"
     text = f"%z = arith.{name} %x : f32 to i32\n    %f = arith.{back} %z : i32 to f32"
-    check("f32", text, "%f", EDGE, EDGE, want, request)
+    check("f32", text, "%f", EDGE, EDGE, want, device)
 
 
 @pytest.mark.parametrize(
     "name", ["oeq", "one", "olt", "oge", "ord", "ueq", "une", "ult", "uno"]
 )
-def test_float_comparisons(name, request):
+def test_float_comparisons(name, device):
     a, b = np.repeat(EDGE[[0, 2, 4, 9]], 4), np.tile(EDGE[[1, 2, 4, 10]], 4)
     nan = np.isnan(a) | np.isnan(b)
     plain = {"eq": a == b, "ne": (a != b) & ~nan, "lt": a < b, "ge": a >= b}
     want = ~nan if name == "ord" else nan if name == "uno" else plain[name[1:]]
     want = want | nan if name[0] == "u" else want & ~nan
     text = f"%z = arith.cmpf {name}, %x, %y : f32\n    %f = arith.uitofp %z : i1 to f32"
-    check("f32", text, "%f", a, b, want, request)
+    check("f32", text, "%f", a, b, want, device)
