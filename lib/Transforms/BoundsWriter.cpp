@@ -30,7 +30,8 @@ BoundsWriter::BoundsWriter(attn::MaskOp mask, ArrayRef<MaskVariable> variables)
 
 Value BoundsWriter::constant(int64_t value, unsigned width) {
   return arith::ConstantOp::create(
-      builder, loc, builder.getIntegerAttr(builder.getIntegerType(width), value));
+      builder, loc,
+      builder.getIntegerAttr(builder.getIntegerType(width), value));
 }
 
 Value BoundsWriter::variable(unsigned index) {
@@ -65,9 +66,8 @@ Value BoundsWriter::sum(const Affine &expr, unsigned width) {
     Value value = variable(index);
     if (width != 32)
       value = create<arith::ExtSIOp>(builder.getIntegerType(width), value);
-    return factor == 1
-               ? value
-               : create<arith::MulIOp>(value, constant(factor, width));
+    return factor == 1 ? value
+                       : create<arith::MulIOp>(value, constant(factor, width));
   };
   // Added terms first: `last - window`, not `-1 * window + last`.
   for (auto [index, factor] : llvm::enumerate(expr.coefficients))
@@ -131,11 +131,12 @@ Value BoundsWriter::guard(ArrayRef<Constraint> guards) {
     Affine left = constraint.expr;
     left.constant = 0;
     int64_t right = -constraint.expr.constant;
-    unsigned width = std::abs(right) <= kMaxI32 ? getWidth(variables, left) : 64;
-    Value holds = create<arith::CmpIOp>(
-        constraint.isEquality ? arith::CmpIPredicate::eq
-                              : arith::CmpIPredicate::sge,
-        sum(left, width), constant(right, width));
+    unsigned width =
+        std::abs(right) <= kMaxI32 ? getWidth(variables, left) : 64;
+    Value holds =
+        create<arith::CmpIOp>(constraint.isEquality ? arith::CmpIPredicate::eq
+                                                    : arith::CmpIPredicate::sge,
+                              sum(left, width), constant(right, width));
     result = result ? create<arith::AndIOp>(result, holds) : holds;
   }
   return result;
@@ -224,14 +225,12 @@ SmallVector<BoundsWriter::Range> BoundsWriter::getVisited(Union keys) {
     if (keys.end)
       range.hi = create<arith::MinSIOp>(range.hi, keys.end);
     result.push_back(range);
-    reached =
-        reached ? create<arith::MaxSIOp>(reached, range.hi) : range.hi;
+    reached = reached ? create<arith::MaxSIOp>(reached, range.hi) : range.hi;
   }
   if (keys.end)
-    result.push_back({keys.start
-                          ? create<arith::MaxSIOp>(keys.end, keys.start)
-                          : keys.end,
-                      variable(kKvLen)});
+    result.push_back(
+        {keys.start ? create<arith::MaxSIOp>(keys.end, keys.start) : keys.end,
+         variable(kKvLen)});
   return result;
 }
 
@@ -265,6 +264,23 @@ SmallVector<BoundsWriter::Range> BoundsWriter::getGaps(const Union &keys) {
   return result;
 }
 
+void BoundsWriter::keepLongest(SmallVectorImpl<Range> &ranges) {
+  while (ranges.size() > kMaxIntervals) {
+    Range extra = ranges.pop_back_val();
+    for (Range &range : MutableArrayRef(ranges).take_front(kMaxIntervals)) {
+      Value length = create<arith::SubIOp>(range.hi, range.lo);
+      Value isLonger =
+          create<arith::CmpIOp>(arith::CmpIPredicate::sge, length,
+                                create<arith::SubIOp>(extra.hi, extra.lo));
+      Range kept = {create<arith::SelectOp>(isLonger, range.lo, extra.lo),
+                    create<arith::SelectOp>(isLonger, range.hi, extra.hi)};
+      extra = {create<arith::SelectOp>(isLonger, extra.lo, range.lo),
+               create<arith::SelectOp>(isLonger, extra.hi, range.hi)};
+      range = kept;
+    }
+  }
+}
+
 bool BoundsWriter::write(ArrayRef<KeyInterval> mayHold,
                          ArrayRef<KeyInterval> mayFail) {
   SmallVector<Range> visited = getVisited(unite(mayHold));
@@ -277,7 +293,7 @@ bool BoundsWriter::write(ArrayRef<KeyInterval> mayHold,
     full = getGaps(unite(mayFail));
   if (full.size() > kMaxIntervals) {
     isExact = false;
-    full.truncate(kMaxIntervals);
+    keepLongest(full);
   }
 
   SmallVector<Value> results;

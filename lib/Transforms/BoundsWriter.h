@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Writes `attn.bounds` from the intervals in which a mask may hold and may fail.
-// Numbers are i32 where their range allows it, else i64 and saturated at the end.
+// Writes `attn.bounds` from the intervals in which a mask may hold and may
+// fail. Numbers are i32 where their range allows it, else i64 and saturated at
+// the end.
 
 #ifndef SACCADE_LIB_TRANSFORMS_BOUNDSWRITER_H
 #define SACCADE_LIB_TRANSFORMS_BOUNDSWRITER_H
@@ -19,8 +20,8 @@ public:
   /// Writes after the mask.
   BoundsWriter(attn::MaskOp mask, llvm::ArrayRef<MaskVariable> variables);
 
-  /// Yields the keys where the mask may hold, as ascending intervals, beside the
-  /// gaps between those where it may fail, as full parts. Returns false if
+  /// Yields the keys where the mask may hold, as ascending intervals, beside
+  /// the gaps between those where it may fail, as full parts. Returns false if
   /// intervals had to be joined, or full parts dropped.
   bool write(llvm::ArrayRef<KeyInterval> mayHold,
              llvm::ArrayRef<KeyInterval> mayFail);
@@ -54,6 +55,7 @@ private:
   void sort(llvm::MutableArrayRef<Range> ranges);
   llvm::SmallVector<Range> getVisited(Union keys);
   llvm::SmallVector<Range> getGaps(const Union &keys);
+  void keepLongest(llvm::SmallVectorImpl<Range> &ranges);
 
   llvm::ArrayRef<MaskVariable> variables;
   mlir::OpBuilder builder;

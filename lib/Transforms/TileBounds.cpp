@@ -6,6 +6,7 @@
 #include "lib/Transforms/TileBounds.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace saccade;
@@ -76,7 +77,8 @@ Value TileVisit::emitTile(OpBuilder &builder, Location loc, Value i) const {
   for (const Run &run : ArrayRef(runs).drop_front()) {
     Value isHere = builder.createOrFold<arith::CmpIOp>(loc, CmpIPredicate::sge,
                                                        i, run.firstCount);
-    shift = builder.createOrFold<arith::SelectOp>(loc, isHere, run.shift, shift);
+    shift =
+        builder.createOrFold<arith::SelectOp>(loc, isHere, run.shift, shift);
   }
   return builder.createOrFold<arith::AddIOp>(loc, i, shift);
 }
