@@ -19,7 +19,8 @@ add_compile_definitions(_GNU_SOURCE __STDC_CONSTANT_MACROS
   __STDC_FORMAT_MACROS __STDC_LIMIT_MACROS)
 
 # lld, found by either compiler: libsaccade links 700 archives.
-add_link_options(-fuse-ld=lld -B${LLVM_TOOLS_BINARY_DIR})
+add_link_options(-fuse-ld=lld -B${LLVM_TOOLS_BINARY_DIR}
+  -Wl,--build-id=sha1) # what kernels in caches are known by (BuildId.cpp)
 
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Xclang=-fno-pch-timestamp>)

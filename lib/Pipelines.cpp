@@ -28,8 +28,7 @@ struct Stage {
   OpPassManager &pm;
   const PipelineOptions &options;
 
-  template <typename Op = void>
-  void optional(std::unique_ptr<Pass> pass) {
+  template <typename Op = void> void optional(std::unique_ptr<Pass> pass) {
     if (options.disabled.contains(pass->getArgument()))
       return;
     if constexpr (std::is_void_v<Op>)
@@ -44,7 +43,8 @@ struct Stage {
 };
 } // namespace
 
-void saccade::buildAttnPipeline(OpPassManager &pm, const PipelineOptions &options) {
+void saccade::buildAttnPipeline(OpPassManager &pm,
+                                const PipelineOptions &options) {
   Stage stage{pm, options};
   // attn, arith, math, vector
   stage.optional<attn::VariantOp>(createDeriveTileBoundsPass());
@@ -52,7 +52,8 @@ void saccade::buildAttnPipeline(OpPassManager &pm, const PipelineOptions &option
   pm.addNestedPass<attn::KernelOp>(createChooseSchedulePass({options.target}));
 }
 
-void saccade::buildTilePipeline(OpPassManager &pm, const PipelineOptions &options) {
+void saccade::buildTilePipeline(OpPassManager &pm,
+                                const PipelineOptions &options) {
   Stage stage{pm, options};
   // tile, scf, arith, math, vector
   pm.addPass(createConvertAttnToTilePass());
@@ -65,6 +66,8 @@ void saccade::buildTilePipeline(OpPassManager &pm, const PipelineOptions &option
   stage.cleanUp();
 }
 
+void saccade::buildTargetPipeline(OpPassManager &, const PipelineOptions &) {}
+
 void saccade::registerDialects(DialectRegistry &registry) {
   registry.insert<arith::ArithDialect, attn::AttnDialect, func::FuncDialect,
                   LLVM::LLVMDialect, math::MathDialect, memref::MemRefDialect,
@@ -76,8 +79,8 @@ namespace {
 struct LevelOptions : PassPipelineOptions<LevelOptions> {
   Option<std::string> target{*this, "target", llvm::cl::init("cpu"),
                              llvm::cl::desc("cpu, or a GPU architecture")};
-  ListOption<std::string> disable{*this, "disable",
-                                  llvm::cl::desc("optional passes to leave out")};
+  ListOption<std::string> disable{
+      *this, "disable", llvm::cl::desc("optional passes to leave out")};
 
   PipelineOptions get() const {
     PipelineOptions options;
@@ -96,10 +99,12 @@ void saccade::registerPasses() {
   auto level = [](StringRef name, StringRef description, auto build) {
     // Registers itself; the registry keeps what it needs.
     static_cast<void>(PassPipelineRegistration<LevelOptions>(
-        name, description, [build](OpPassManager &pm, const LevelOptions &options) {
+        name, description,
+        [build](OpPassManager &pm, const LevelOptions &options) {
           build(pm, options.get());
         }));
   };
-  level("saccade-attn", "attn to attn: bounds and schedules", buildAttnPipeline);
+  level("saccade-attn", "attn to attn: bounds and schedules",
+        buildAttnPipeline);
   level("saccade-tile", "attn to tile, for every target", buildTilePipeline);
 }

@@ -39,6 +39,7 @@ enum SaccadeCompileFlags {
 typedef struct SaccadeCompileOptions {
   const char *target;   /* a name of saccade_target_name; NULL: "cpu"          */
   const char *kernel;   /* which attn.kernel; NULL: the only one               */
+  const char *name;     /* of the text, in diagnostics; NULL: "spec"           */
   const char *schedule; /* text of a #tile.schedule; NULL: what the spec says,
                            or else what the cost model chooses                 */
   const char *disabled; /* passes to leave out: names of saccade_pass_name,
@@ -78,6 +79,7 @@ saccade_compilation_blob(const SaccadeCompilation *compilation, size_t *bytes);
 /* The content of a stage, followed by a zero byte; NULL where the target has no
  * such stage or SACCADE_COMPILE_KEEP_STAGES was not given.
  *
+ *   "spec"   the spec as the compiler understood it: one kernel, its variants
  *   "mlir"   the attn dialect, after its passes
  *   "tile"   the tile dialect, after its passes
  *   "llvm"   LLVM IR, as the code generator gets it
@@ -90,7 +92,7 @@ saccade_compilation_stage(const SaccadeCompilation *compilation,
 
 /* What was done, as a JSON object: kernel, target, schedule, disabled, key (the
  * content key of the kernel), stages_ms (milliseconds by stage), remarks (what
- * was given up, and why), entries (as in the manifest). */
+ * was given up, and why), arguments, results and entries (as in the manifest). */
 SACCADE_API const char *
 saccade_compilation_report(const SaccadeCompilation *compilation);
 
