@@ -1,0 +1,565 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Kernels and plans: compile a spec, say which batch, run it on tensors."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import threading
+from collections.abc import Iterable, Sequence
+from ctypes import POINTER, byref, c_char_p, c_int32, c_void_p
+from dataclasses import dataclass
+from typing import Any
+
+from . import _abi, _tensors
+from ._abi import lib
+
+
+@dataclass
+class Cache:
+    """The part of a batch that one cache holds: lengths, and where tokens lie.
+
+    paged: ``indices`` are page ids, one-dimensional with ``indptr`` ([requests + 1])
+    and ``last_page_len`` or ``lengths``, or two-dimensional [requests, max_pages]
+    with ``lengths``. ragged: ``indptr`` of rows, or ``lengths`` alone for rows laid
+    end to end. dense: ``lengths``. block-sparse: as ragged, and ``indices`` of key
+    blocks with ``block_rows`` ([row blocks + 1]). Tables are int32, on the host
+    (copied) or on the plan's device (used in place; keep them alive).
+    """
+
+    lengths: Any = None
+    indptr: Any = None
+    last_page_len: Any = None
+    indices: Any = None
+    block_rows: Any = None
+
+
+@dataclass
+class Capacity:
+    """What the largest batch of a plan needs; 0 means "as this batch".
+
+    ``fixed_grid`` keeps addresses and the launch as they are from one update to the
+    next, so that a captured CUDA graph replays with the next plan.
+    """
+
+    requests: int = 0
+    query_tokens: int = 0
+    indices: int = 0
+    row_blocks: int = 0
+    ctas: int = 0
+    fixed_grid: bool = False
+
+
+_engines: dict[int, c_void_p] = {}
+_lock = threading.Lock()
+
+
+def engine() -> c_void_p:
+    """The process's engine; a forked child gets one of its own."""
+    with _lock:
+        if os.getpid() not in _engines:
+            handle = c_void_p()
+            lib.saccade_engine_create(None, byref(handle))
+            _engines[os.getpid()] = handle
+        return _engines[os.getpid()]
+
+
+def read_spec(spec: str | os.PathLike) -> tuple[str, str]:
+    """Text and name: a path is read, a string with a line end or a space is text."""
+    if isinstance(spec, str) and any(c in spec for c in "\n {"):
+        return spec, "spec"
+    with open(spec, encoding="utf-8") as file:
+        return file.read(), os.fspath(spec)
+
+
+def _options(**fields: Any) -> _abi.CompileOptions:
+    encoded = {
+        key: value.encode() if isinstance(value, str) else value
+        for key, value in fields.items()
+    }
+    return _abi.CompileOptions(**encoded)
+
+
+def parse_device(name: str) -> _abi.DLDevice:
+    device = _abi.DLDevice()
+    lib.saccade_device_parse(name.encode(), byref(device))
+    return device
+
+
+def compile(
+    spec: str | os.PathLike,
+    *,
+    device: str | None = None,
+    target: str | None = None,
+    kernel: str | None = None,
+    schedule: str | None = None,
+    disable: Iterable[str] = (),
+    assemble: bool = False,
+) -> Kernel:
+    """Compiles a spec, or takes the kernel from the cache in memory or on disk.
+
+    spec: text in the attn dialect, or the path of a file with it.
+    device: "cpu", "cuda", "cuda:N", or "auto" (default): CUDA where there is a
+        device, else the CPU. Plans are made for it.
+    target: "cpu", "sm_90a", ... (default: the device's best).
+    kernel: which attn.kernel of the spec (default: the only one).
+    schedule: text of a ``#tile.schedule`` instead of the chosen one.
+    disable: optional passes to leave out (``saccade.passes()``).
+    assemble: machine code by ptxas instead of PTX.
+
+    Raises SpecError with the compiler's message, InvalidArgument, or NoDevice.
+    """
+    text, name = read_spec(spec)
+    if device is None:
+        device = "auto" if target is None else "cpu" if target == "cpu" else "cuda"
+    # A kernel for another machine may be compiled where no such device is.
+    here = None
+    try:
+        here = parse_device(device)
+    except _abi.NoDevice:
+        if target is None:
+            raise
+    if target is None:
+        found = c_char_p()
+        lib.saccade_device_target(here, byref(found))
+        target = found.value.decode()
+    options = _options(
+        target=target,
+        kernel=kernel,
+        name=name,
+        schedule=schedule,
+        disabled=",".join(disable) or None,
+        flags=_abi.ASSEMBLE if assemble else 0,
+    )
+    encoded = text.encode()
+    handle = c_void_p()
+    lib.saccade_kernel_create(
+        engine(), encoded, len(encoded), byref(options), byref(handle)
+    )
+    return Kernel(handle, here)
+
+
+def stage(
+    spec: str | os.PathLike,
+    emit: str,
+    *,
+    target: str = "cpu",
+    kernel: str | None = None,
+    schedule: str | None = None,
+    disable: Iterable[str] = (),
+) -> bytes:
+    """One stage of a compilation: "spec", "mlir", "tile", "llvm", "ptx", "cubin" or
+    "obj". Nothing is cached."""
+    text, name = read_spec(spec)
+    compilation, _ = _compile_until(
+        text, emit, target=target, kernel=kernel, name=name, schedule=schedule,
+        disabled=",".join(disable) or None,
+    )  # fmt: skip
+    return compilation
+
+
+def _compile_until(text: str, until: str, **fields: Any) -> tuple[bytes, dict]:
+    flags = _abi.KEEP_STAGES | (_abi.ASSEMBLE if until == "cubin" else 0)
+    options = _options(until=until, flags=flags, **fields)
+    encoded = text.encode()
+    handle = c_void_p()
+    lib.saccade_compile(encoded, len(encoded), byref(options), byref(handle))
+    try:
+        size = ctypes.c_size_t()
+        content = lib.saccade_compilation_stage(handle, until.encode(), byref(size))
+        report = json.loads(lib.saccade_compilation_report(handle))
+        if content is None:
+            raise _abi.InvalidArgument(
+                f"expects a stage of {fields.get('target')}, but got '{until}'"
+            )
+        return ctypes.string_at(content, size.value), report
+    finally:
+        lib.saccade_compilation_destroy(handle)
+
+
+class BatchView:
+    """A SaccadeBatch over the arrays of a batch, which it keeps alive."""
+
+    def __init__(self, caches: list[dict], q_lens: Any, q_indptr: Any, parts: Any):
+        self.kept: list[Any] = []
+        self.struct = _abi.Batch()
+        if (q_lens is None) == (q_indptr is None):
+            raise TypeError("expects either q_lens or q_indptr")
+        if q_lens is not None:
+            self.q_lens = _tensors.int32(q_lens, "q_lens")
+            self.struct.q_len = self._pointer(self.q_lens)
+        else:
+            indptr = _tensors.int32(q_indptr, "q_indptr")
+            if indptr.size == 0:
+                raise _abi.InvalidArgument("'q_indptr': expects at least one entry")
+            self.struct.q_indptr = self._pointer(indptr)
+            self.q_lens = indptr[1:] - indptr[:-1]
+        self.requests = len(self.q_lens)
+        self.struct.requests = self.requests
+        self.struct.num_caches = len(caches)
+        self.indices = self.row_blocks = 0
+        self.on_device: list[Any] = []
+        structs = (_abi.CacheBatch * max(1, len(caches)))()
+        for argument, part, struct in zip(
+            caches, self._parts(caches, parts), structs, strict=False
+        ):
+            self._fill(struct, argument["name"], part)
+        self.kept.append(structs)
+        self.struct.caches = structs
+
+    @staticmethod
+    def _parts(caches: list[dict], parts: Any) -> list[Cache]:
+        names = [cache["name"] for cache in caches]
+        if isinstance(parts, Cache):
+            parts = [parts]
+        if isinstance(parts, dict):
+            if set(parts) != set(names):
+                raise TypeError(f"expects caches {names}, but got {sorted(parts)}")
+            parts = [parts[name] for name in names]
+        parts = list(parts)
+        if len(parts) != len(names):
+            raise TypeError(
+                f"expects one part of the batch for each of the caches {names}, "
+                f"but got {len(parts)}"
+            )
+        return parts
+
+    def _pointer(self, array: Any):
+        self.kept.append(array)
+        address = array.__array_interface__["data"][0]
+        return ctypes.cast(c_void_p(address), POINTER(c_int32))
+
+    def _fill(self, struct: _abi.CacheBatch, name: str, part: Cache) -> None:
+        for field in ("lengths", "indptr", "last_page_len"):
+            values = getattr(part, field)
+            if values is None:
+                continue
+            array = _tensors.int32(values, f"{name}.{field}")
+            wanted = self.requests + (field == "indptr")
+            if len(array) != wanted:
+                raise _abi.InvalidArgument(
+                    f"'{name}.{field}': expects {wanted} entries, but got {len(array)}"
+                )
+            setattr(struct, field, self._pointer(array))
+        for field in ("indices", "block_rows"):
+            values = getattr(part, field)
+            if values is None:
+                continue
+            if isinstance(values, (list, tuple)):
+                values = _tensors.int32(values, f"{name}.{field}")
+            view = _tensors.View()
+            setattr(struct, field, view.show(values, "i32", f"{name}.{field}"))
+            self.kept.append(view)
+            if not _tensors.on_host(values):
+                self.on_device.append(values)
+                continue
+            size = 1
+            for extent in values.shape:
+                size *= extent
+            if field == "indices":
+                self.indices += size
+            else:
+                self.row_blocks += size
+
+
+def _cache_parts(caches: Any, **single: Any) -> Any:
+    """The parts of a batch: those of `caches`, or one made of keywords."""
+    given = {key: value for key, value in single.items() if value is not None}
+    if caches is not None:
+        if given:
+            raise TypeError(
+                "expects either caches= or lengths and tables of the only one"
+            )
+        return caches
+    return [Cache(**given)] if given else []
+
+
+class Kernel:
+    """A compiled kernel. Make plans with it and run them.
+
+    name, target: of the kernel. arguments, results: what it takes and gives, as the
+    manifest says (dicts with kind, name, layout, heads, dim, dtype, ...).
+    """
+
+    def __init__(self, handle: c_void_p, device: _abi.DLDevice | None):
+        self._handle = handle
+        self._module = c_void_p(lib.saccade_kernel_module(handle))
+        self._device = device
+        manifest = json.loads(lib.saccade_module_manifest(self._module))
+        self.name: str = manifest["kernel"]
+        self.target: str = manifest["target"]
+        self.arguments: list[dict] = manifest["arguments"]
+        self.results: list[dict] = [
+            result for result in manifest["results"] if result["kind"] != "cache"
+        ]
+        self._query: int = manifest["query"]
+        self._caches = [a for a in self.arguments if a["kind"] == "cache"]
+        self._index = {a["name"]: i for i, a in enumerate(self.arguments)}
+
+    def __del__(self) -> None:
+        if getattr(self, "_handle", None) and lib:
+            lib.saccade_kernel_destroy(self._handle)
+            self._handle = None
+
+    def __repr__(self) -> str:
+        names = ", ".join(argument["name"] for argument in self.arguments)
+        return f"<saccade.Kernel {self.name}({names}) for {self.target}>"
+
+    def plan(
+        self,
+        q_lens: Any = None,
+        *,
+        q_indptr: Any = None,
+        kv_lens: Any = None,
+        kv_indptr: Any = None,
+        page_table: Any = None,
+        last_page_len: Any = None,
+        block_rows: Any = None,
+        caches: Sequence[Cache] | dict[str, Cache] | None = None,
+        capacity: Capacity | None = None,
+        device: str | None = None,
+        host_only: bool = False,
+        stream: int = 0,
+    ) -> Plan:
+        """Plans a batch.
+
+        q_lens: query tokens of each request; or q_indptr, their running sum.
+        The only cache of a kernel takes kv_lens, kv_indptr, page_table (or key
+        blocks), last_page_len and block_rows: see Cache, whose fields they are. A
+        kernel with several takes `caches`, in order or by name.
+        capacity: of the batches that the plan is to hold later; see Plan.update.
+        device: where to run (default: what the kernel was compiled for).
+        host_only: plan and describe only, without a device; give capacity.ctas.
+        """
+        parts = _cache_parts(
+            caches,
+            lengths=kv_lens,
+            indptr=kv_indptr,
+            indices=page_table,
+            last_page_len=last_page_len,
+            block_rows=block_rows,
+        )
+        batch = BatchView(self._caches, q_lens, q_indptr, parts)
+        where = parse_device(device) if device else self._device
+        if where is None:
+            if not host_only:
+                raise _abi.NoDevice(
+                    f"expects a device that can run {self.target}, but got none"
+                )
+            where = _abi.DLDevice(_abi.CPU, 0)
+        return Plan(self, where, batch, capacity or Capacity(), host_only, stream)
+
+    def run(
+        self,
+        plan: Plan,
+        *args: Any,
+        out: Any = None,
+        stream: int | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Runs the kernel on a plan's batch.
+
+        Arguments come in the order of the spec's signature, or by name: tensors and
+        tables as NumPy arrays, torch tensors or anything with ``__dlpack__``; caches
+        as a pair (keys, values) or one 5-D tensor of both; scalars as numbers. bf16
+        in NumPy is ml_dtypes.bfloat16, or uint16 with the bits. Nothing is copied.
+
+        out: where results go, one array or a sequence of them in the order of
+        attn.return; None allocates. Returned are the results, a tuple if several.
+        stream: a CUstream; default: torch's current stream if torch tensors are
+        given, else the default stream. On the GPU the call does not wait.
+        """
+        values = self._bind(args, kwargs)
+        frame = plan._frame
+        flat = [
+            v
+            for value in values
+            for v in (value if isinstance(value, (tuple, list)) else (value,))
+        ]
+        if stream is None:
+            stream = _tensors.current_stream(flat, plan._device)
+        outputs = self._outputs(plan, values, out)
+        frame.fill(values, outputs, stream)
+        lib.saccade_run(plan._handle, frame.arguments, frame.count, stream)
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    def explain(self, device: bool = True) -> dict:
+        """What the compiler chose, and why; with what the device says of the code
+        (registers, spills, blocks per SM) if it can be asked."""
+        where = byref(self._device) if device and self._device is not None else None
+        text = c_char_p()
+        lib.saccade_kernel_explain(self._handle, where, byref(text))
+        return json.loads(text.value)
+
+    def _bind(self, args: tuple, kwargs: dict) -> list[Any]:
+        if len(args) > len(self.arguments):
+            raise TypeError(
+                f"{self.name}: expects {len(self.arguments)} arguments, but got {len(args)}"
+            )
+        values: list[Any] = list(args) + [None] * (len(self.arguments) - len(args))
+        given = [True] * len(args) + [False] * (len(self.arguments) - len(args))
+        for name, value in kwargs.items():
+            index = self._index.get(name)
+            if index is None:
+                raise TypeError(f"{self.name}: expects no argument named '{name}'")
+            if given[index]:
+                raise TypeError(
+                    f"{self.name}: expects one value for '{name}', but got two"
+                )
+            values[index], given[index] = value, True
+        if not all(given):
+            missing = [
+                a["name"] for a, g in zip(self.arguments, given, strict=True) if not g
+            ]
+            raise TypeError(f"{self.name}: expects values for {', '.join(missing)}")
+        return values
+
+    def _outputs(self, plan: Plan, values: list[Any], out: Any) -> list[Any]:
+        if out is not None:
+            outputs = list(out) if isinstance(out, (tuple, list)) else [out]
+            if len(outputs) != len(self.results):
+                raise TypeError(
+                    f"{self.name}: expects {len(self.results)} arrays in out=, "
+                    f"but got {len(outputs)}"
+                )
+            return outputs
+        outputs = []
+        example = values[self._query] if self._query >= 0 else None
+        for result in self.results:
+            # As many tokens as the query has, in its layout.
+            shape = list(example.shape)
+            if result["kind"] == "lse":
+                query = self.arguments[self._query]
+                batch = 1 if result["layout"] == "dense" else 0
+                swapped = query.get("order") == "HND"
+                tokens = shape[batch + (1 if swapped else 0)]
+                shape = shape[:batch] + [tokens, result["heads"]]
+                outputs.append(_tensors.empty_like(example, tuple(shape), "f32"))
+            else:
+                query = self.arguments[self._query]
+                if query.get("order", "NHD") != result.get("order", "NHD"):
+                    shape[-3], shape[-2] = shape[-2], shape[-3]
+                shape[-1] = result["dim"]
+                outputs.append(
+                    _tensors.empty_like(example, tuple(shape), result["dtype"])
+                )
+        return outputs
+
+
+class Frame:
+    """The C arguments of a kernel, filled again for each run."""
+
+    def __init__(self, arguments: list[dict], results: list[dict]):
+        self.kinds = arguments + results
+        self.count = len(self.kinds)
+        self.arguments = (_abi.Argument * max(1, self.count))()
+        self.views = [(_tensors.View(), _tensors.View()) for _ in self.kinds]
+        kinds = {"cache": _abi.CACHE, "scalar": _abi.SCALAR, "table": _abi.TABLE}
+        for kind, argument in zip(self.kinds, self.arguments, strict=False):
+            argument.kind = kinds.get(kind["kind"], _abi.TENSOR)
+
+    def fill(self, values: list[Any], outputs: list[Any], stream: int) -> None:
+        everything = values + outputs
+        for i, value in enumerate(everything):
+            kind, argument = self.kinds[i], self.arguments[i]
+            name = kind["name"]
+            if kind["kind"] == "scalar":
+                self._scalar(kind, argument, value)
+                continue
+            first, second = self.views[i]
+            dtype = kind.get("dtype", "f32")
+            if kind["kind"] == "cache" and isinstance(value, (tuple, list)):
+                if len(value) != 2:
+                    raise TypeError(f"'{name}': expects keys and values")
+                argument.tensor = first.show(value[0], dtype, f"{name} keys", stream)
+                argument.values = second.show(value[1], dtype, f"{name} values", stream)
+            else:
+                argument.tensor = first.show(value, dtype, name, stream)
+                if kind["kind"] == "cache":
+                    argument.values = None
+
+    @staticmethod
+    def _scalar(kind: dict, argument: _abi.Argument, value: Any) -> None:
+        if kind["dtype"] == "f32":
+            argument.real = float(value)
+            return
+        number = int(value)
+        if number != value or not -(2**31) <= number < 2**31:
+            raise _abi.InvalidArgument(
+                f"'{kind['name']}': expects an integer of 32 bits, but got {value!r}"
+            )
+        argument.integer = number
+
+
+class Plan:
+    """Who computes what of a batch. Used by one thread, and one stream, at a time."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        device: _abi.DLDevice,
+        batch: BatchView,
+        capacity: Capacity,
+        host_only: bool,
+        stream: int,
+    ):
+        self.kernel = kernel
+        self._device = device
+        self._handle = c_void_p()
+        struct = _abi.Capacity(
+            requests=capacity.requests or batch.requests,
+            query_tokens=capacity.query_tokens or int(batch.q_lens.sum()),
+            indices=capacity.indices or batch.indices,
+            row_blocks=capacity.row_blocks or batch.row_blocks,
+            ctas=capacity.ctas,
+            flags=(_abi.FIXED_GRID if capacity.fixed_grid else 0)
+            | (_abi.HOST_ONLY if host_only else 0),
+        )
+        lib.saccade_plan_create(
+            kernel._module, device, byref(struct), byref(self._handle)
+        )
+        self._frame = Frame(kernel.arguments, kernel.results)
+        self._update(batch, stream)
+
+    def __del__(self) -> None:
+        if getattr(self, "_handle", None) and lib:
+            lib.saccade_plan_destroy(self._handle)
+            self._handle = None
+
+    def update(
+        self,
+        q_lens: Any = None,
+        *,
+        q_indptr: Any = None,
+        kv_lens: Any = None,
+        kv_indptr: Any = None,
+        page_table: Any = None,
+        last_page_len: Any = None,
+        block_rows: Any = None,
+        caches: Sequence[Cache] | dict[str, Cache] | None = None,
+        stream: int = 0,
+    ) -> None:
+        """Plans the next batch in the same memory; arguments as for Kernel.plan.
+        Raises OutOfCapacity, and keeps the old batch, if it does not fit."""
+        parts = _cache_parts(
+            caches,
+            lengths=kv_lens,
+            indptr=kv_indptr,
+            indices=page_table,
+            last_page_len=last_page_len,
+            block_rows=block_rows,
+        )
+        self._update(BatchView(self.kernel._caches, q_lens, q_indptr, parts), stream)
+
+    def _update(self, batch: BatchView, stream: int) -> None:
+        lib.saccade_plan_update(self._handle, byref(batch.struct), stream)
+        self._tables = batch.on_device  # used in place
+
+    def describe(self) -> str:
+        """The plan as text."""
+        return lib.saccade_plan_describe(self._handle).decode()
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """``plan.kernel.run(plan, ...)``."""
+        return self.kernel.run(self, *args, **kwargs)

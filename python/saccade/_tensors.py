@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Arrays of any framework as DLTensors, without copies.
+
+NumPy arrays and torch tensors are read through their own attributes, which is
+quickest; everything else through ``__dlpack__``. torch is never imported here: its
+tensors bring it along.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from ctypes import POINTER, byref, c_int64, c_void_p
+from typing import Any
+
+import numpy as np
+
+from . import _abi
+from ._abi import CPU, CUDA, DLDevice, DLTensor
+
+_NAMES = {"f32": (2, 32), "f16": (2, 16), "bf16": (4, 16), "i32": (0, 32), "u8": (1, 8)}
+_NUMPY = {np.dtype(np.float32): (2, 32), np.dtype(np.float16): (2, 16),
+          np.dtype(np.int32): (0, 32), np.dtype(np.uint8): (1, 8)}  # fmt: skip
+_KINDS = {"i": 0, "u": 1, "f": 2}
+_torch_dtypes: dict[Any, tuple[int, int]] = {}
+
+MAX_RANK = 5
+
+
+def is_torch(array: Any) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(array, torch.Tensor)
+
+
+def _torch_code(dtype: Any) -> tuple[int, int]:
+    if not _torch_dtypes:
+        torch = sys.modules["torch"]
+        _torch_dtypes.update(
+            {
+                torch.float32: (2, 32),
+                torch.float16: (2, 16),
+                torch.bfloat16: (4, 16),
+                torch.int32: (0, 32),
+                torch.uint8: (1, 8),
+                torch.int64: (0, 64),
+                torch.float64: (2, 64),
+                torch.bool: (6, 8),
+            }
+        )
+    return _torch_dtypes.get(dtype, (3, 0))
+
+
+def _numpy_code(dtype: np.dtype, wanted: tuple[int, int]) -> tuple[int, int]:
+    code = _NUMPY.get(dtype)
+    if code is not None:
+        return code
+    if dtype.name == "bfloat16":  # ml_dtypes
+        return (4, 16)
+    if dtype == np.uint16 and wanted[1] == 16:  # the bits of a 16-bit float
+        return wanted
+    return (_KINDS.get(dtype.kind, 3), 8 * dtype.itemsize)
+
+
+class View:
+    """One DLTensor that is filled again for each array that it shows."""
+
+    __slots__ = ("tensor", "shape", "strides", "kept", "pointer")
+
+    def __init__(self) -> None:
+        self.shape = (c_int64 * MAX_RANK)()
+        self.strides = (c_int64 * MAX_RANK)()
+        self.tensor = DLTensor(lanes=1)
+        self.tensor.shape = ctypes.cast(self.shape, POINTER(c_int64))
+        self.tensor.strides = ctypes.cast(self.strides, POINTER(c_int64))
+        self.pointer = ctypes.pointer(self.tensor)
+        self.kept: Any = None
+
+    def show(self, array: Any, dtype: str, name: str, stream: int = 0):
+        """Fills the view and gives a pointer to it, valid while `array` lives."""
+        tensor = self.tensor
+        if isinstance(array, np.ndarray):
+            size = array.itemsize
+            shape = array.shape
+            strides = tuple(s // size for s in array.strides)
+            code = _numpy_code(array.dtype, _NAMES[dtype])
+            data, device = array.__array_interface__["data"][0], (CPU, 0)
+        elif is_torch(array):
+            shape, strides = array.shape, array.stride()
+            code = _torch_code(array.dtype)
+            where = array.device
+            device = (CUDA, where.index or 0) if where.type == "cuda" else (CPU, 0)
+            if where.type not in ("cpu", "cuda"):
+                raise _abi.InvalidArgument(
+                    f"'{name}': expects a tensor on cpu or cuda, but got {where}"
+                )
+            data = array.data_ptr()
+        elif hasattr(array, "__dlpack__"):
+            return self._show_dlpack(array, stream)
+        else:
+            raise TypeError(
+                f"'{name}': expects an array (NumPy, torch, DLPack), "
+                f"but got {type(array).__name__}"
+            )
+        rank = len(shape)
+        if rank > MAX_RANK:
+            raise _abi.InvalidArgument(
+                f"'{name}': expects at most {MAX_RANK} dimensions, but got {rank}"
+            )
+        self.kept = array
+        self.shape[:rank] = shape
+        self.strides[:rank] = strides
+        tensor.data, tensor.ndim, tensor.byte_offset = data, rank, 0
+        tensor.code, tensor.bits = code
+        tensor.device.type, tensor.device.id = device
+        tensor.shape = ctypes.cast(self.shape, POINTER(c_int64))
+        tensor.strides = ctypes.cast(self.strides, POINTER(c_int64))
+        return self.pointer
+
+    def _show_dlpack(self, array: Any, stream: int):
+        # 1 is how DLPack's Python protocol writes the default stream.
+        kind, _ = array.__dlpack_device__()
+        capsule = (
+            array.__dlpack__(stream=stream or 1) if kind == CUDA else array.__dlpack__()
+        )
+        # A DLManagedTensor begins with its DLTensor. Unused capsules release what
+        # they hold when they die, so keeping the capsule keeps the memory.
+        address = _capsule_pointer(capsule, b"dltensor")
+        ctypes.memmove(byref(self.tensor), address, ctypes.sizeof(DLTensor))
+        self.kept = (array, capsule)
+        return self.pointer
+
+
+_capsule_pointer = ctypes.pythonapi.PyCapsule_GetPointer
+_capsule_pointer.restype = c_void_p
+_capsule_pointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
+
+
+def current_stream(arrays: Any, device: DLDevice) -> int:
+    """torch's current stream of the device, if torch is in use; else the default."""
+    if device.type != CUDA or not any(is_torch(a) for a in arrays):
+        return 0
+    return sys.modules["torch"].cuda.current_stream(device.id).cuda_stream
+
+
+def empty_like(example: Any, shape: tuple[int, ...], dtype: str) -> Any:
+    """A fresh array of the framework, and on the device, of another."""
+    if is_torch(example):
+        torch = sys.modules["torch"]
+        kinds = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
+        return torch.empty(shape, dtype=kinds[dtype], device=example.device)
+    if isinstance(example, np.ndarray):
+        if dtype == "bf16":  # as the caller writes it: ml_dtypes, or bits
+            kind = example.dtype if example.dtype.itemsize == 2 else np.uint16
+            return np.empty(shape, kind)
+        return np.empty(shape, {"f32": np.float32, "f16": np.float16}[dtype])
+    raise TypeError(
+        f"expects out= with {type(example).__name__}: its results cannot be allocated"
+    )
+
+
+def int32(values: Any, name: str) -> np.ndarray:
+    """A one-dimensional list of integers on the host, as int32; checked."""
+    if is_torch(values) and values.device.type != "cpu":
+        raise TypeError(
+            f"'{name}': expects integers on the host, but got {values.device}"
+        )
+    array = np.asarray(values)
+    if array.size == 0:
+        array = array.astype(np.int32)
+    if array.dtype.kind not in "iu" or array.ndim != 1:
+        raise TypeError(
+            f"'{name}': expects a list of integers, but got {array.dtype} of shape {array.shape}"
+        )
+    if array.dtype != np.int32:
+        if array.size and (array.min() < -(2**31) or array.max() >= 2**31):
+            raise _abi.InvalidArgument(f"'{name}': expects integers of 32 bits")
+        array = array.astype(np.int32)
+    return np.ascontiguousarray(array)
+
+
+def on_host(array: Any) -> bool:
+    if isinstance(array, np.ndarray):
+        return True
+    if is_torch(array):
+        return array.device.type == "cpu"
+    return array.__dlpack_device__()[0] == CPU
