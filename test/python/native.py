@@ -95,7 +95,8 @@ class Capacity(Structure):
 
 class CompileOptions(Structure):
     _fields_ = [
-        (name, c_char_p) for name in "target kernel name schedule disabled until".split()
+        (name, c_char_p)
+        for name in "target kernel name schedule disabled until".split()
     ] + [
         ("flags", ctypes.c_uint32),
         ("reserved", ctypes.c_uint32),
