@@ -178,11 +178,11 @@ Formula MaskReader::compare(arith::CmpIPredicate predicate, const Affine &a,
     return negate(compare(CmpIPredicate::uge, a, b));
   case CmpIPredicate::uge: {
     // As signed where the signs agree; else the negative one is the larger.
-    Formula aSign = isNonNegative(a), bSign = isNonNegative(b);
-    Formula agree =
-        disjoin(conjoin(aSign, bSign), conjoin(negate(aSign), negate(bSign)));
+    Formula leftSign = isNonNegative(a), rightSign = isNonNegative(b);
+    Formula agree = disjoin(conjoin(leftSign, rightSign),
+                            conjoin(negate(leftSign), negate(rightSign)));
     return disjoin(conjoin(agree, isNonNegative(a - b)),
-                   conjoin(negate(aSign), bSign));
+                   conjoin(negate(leftSign), rightSign));
   }
   }
   llvm_unreachable("all predicates are handled");
