@@ -33,8 +33,7 @@ Status saccade::rt::readBlob(std::string_view blob, BlobView &view) {
   uint64_t size = load(blob, 16, 8);
   if (size != blob.size())
     return bad("expects ", size, " bytes, but got ", blob.size());
-  std::string_view body = blob.substr(SACCADE_BLOB_CHECKED_FROM);
-  if (load(blob, 24, 8) != blobChecksum(body))
+  if (load(blob, SACCADE_BLOB_CHECKSUM_OFFSET, 8) != blobChecksum(blob))
     return bad("expects the checksum of its contents, but they have changed");
 
   uint64_t sections = load(blob, 12, 4);

@@ -10,7 +10,7 @@
  *     8  uint32    SACCADE_ABI_VERSION
  *    12  uint32    number of sections
  *    16  uint64    size of the whole blob
- *    24  uint64    checksum of the bytes [32, size): FNV-1a, 64 bit
+ *    24  uint64    checksum of all other bytes in order: FNV-1a, 64 bit
  *    32  uint64    size of the manifest
  *    40  {uint64 offset, uint64 size}[sections]
  *     .  manifest (UTF-8 JSON)
@@ -79,7 +79,7 @@
 #define SACCADE_BLOB_MAGIC "SACCADE\n"
 
 enum {
-  SACCADE_BLOB_CHECKED_FROM = 32, /* the checksum covers all from here */
+  SACCADE_BLOB_CHECKSUM_OFFSET = 24,
   SACCADE_BLOB_HEADER_BYTES = 40,
   SACCADE_BLOB_SECTION_ALIGNMENT = 16
 };
@@ -93,48 +93,56 @@ enum {
 
 namespace saccade {
 
-/// FNV-1a, 64 bit (Fowler, Noll, Vo). It finds damage, not malice.
-inline uint64_t blobChecksum(std::string_view bytes) {
+/// The checksum of a whole blob: FNV-1a, 64 bit (Fowler, Noll, Vo), of all
+/// bytes but its own. It finds damage, not malice.
+inline uint64_t blobChecksum(std::string_view blob) {
   uint64_t hash = 0xcbf29ce484222325u;
-  for (unsigned char byte : bytes)
-    hash = (hash ^ byte) * 0x100000001b3u;
+  for (size_t i = 0; i < blob.size(); ++i)
+    if (i < SACCADE_BLOB_CHECKSUM_OFFSET ||
+        i >= SACCADE_BLOB_CHECKSUM_OFFSET + 8)
+      hash = (hash ^ static_cast<unsigned char>(blob[i])) * 0x100000001b3u;
   return hash;
 }
 
 /// Puts manifest and sections together in the layout above.
 inline std::string writeBlob(std::string_view manifest,
                              const std::vector<std::string_view> &sections) {
-  auto put = [](std::string &out, uint64_t value, int bytes) {
+  std::string blob(SACCADE_BLOB_MAGIC, 8);
+  auto put = [&](uint64_t value, int bytes) {
     for (int i = 0; i < bytes; ++i)
-      out.push_back(static_cast<char>(value >> (8 * i)));
+      blob.push_back(static_cast<char>(value >> (8 * i)));
   };
   auto align = [](uint64_t offset) {
     constexpr uint64_t mask = SACCADE_BLOB_SECTION_ALIGNMENT - 1;
     return (offset + mask) & ~mask;
   };
-  std::string body;
-  put(body, manifest.size(), 8);
+  std::vector<uint64_t> offsets;
   uint64_t end =
       SACCADE_BLOB_HEADER_BYTES + 16 * sections.size() + manifest.size();
-  std::vector<uint64_t> offsets;
   for (std::string_view section : sections) {
     offsets.push_back(align(end));
-    put(body, offsets.back(), 8);
-    put(body, section.size(), 8);
     end = offsets.back() + section.size() + 1;
   }
-  body += manifest;
+  put(SACCADE_ABI_VERSION, 4);
+  put(sections.size(), 4);
+  put(end, 8);
+  put(0, 8); // the checksum, below
+  put(manifest.size(), 8);
   for (size_t i = 0; i < sections.size(); ++i) {
-    body.resize(offsets[i] - SACCADE_BLOB_CHECKED_FROM);
-    body += sections[i];
-    body.push_back('\0');
+    put(offsets[i], 8);
+    put(sections[i].size(), 8);
   }
-  std::string blob(SACCADE_BLOB_MAGIC, 8);
-  put(blob, SACCADE_ABI_VERSION, 4);
-  put(blob, sections.size(), 4);
-  put(blob, SACCADE_BLOB_CHECKED_FROM + body.size(), 8);
-  put(blob, blobChecksum(body), 8);
-  return blob + body;
+  blob += manifest;
+  for (size_t i = 0; i < sections.size(); ++i) {
+    blob.resize(offsets[i]);
+    blob += sections[i];
+    blob.push_back('\0');
+  }
+  uint64_t checksum = blobChecksum(blob);
+  for (int i = 0; i < 8; ++i)
+    blob[SACCADE_BLOB_CHECKSUM_OFFSET + i] =
+        static_cast<char>(checksum >> (8 * i));
+  return blob;
 }
 
 } // namespace saccade

@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The CUDA launcher against the make-believe driver of test/mock: what is
+// loaded, allocated, copied, launched and released, and what is said when the
+// driver refuses. Without that library, or without any driver, the tests say
+// so.
+#include "runtime/CudaDevice.h"
+#include "test/mock/MockCuda.h"
+#include "test/unit/Test.h"
+#include "test/unit/runtime/PlainKernel.h"
+#include "test/unit/runtime/Samples.h"
+
+#include <cstdlib>
+#include <dlfcn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+using namespace saccade;
+using namespace saccade::rt;
+using namespace saccade::test;
+
+namespace {
+
+std::string ownPath() {
+  char path[4096];
+  ssize_t size = readlink("/proc/self/exe", path, sizeof path);
+  return std::string(path, size > 0 ? size : 0);
+}
+
+/// The mock lies beside this program. Found before any test opens a driver: the
+/// runtime keeps the first one.
+MockCuda *const mock = [] {
+  std::string own = ownPath();
+  std::string path = own.substr(0, own.rfind('/')) + "/libsaccade-mock-cuda.so";
+  void *library = dlopen(path.c_str(), RTLD_NOW);
+  if (!library || getenv("SACCADE_LIBCUDA"))
+    return static_cast<MockCuda *>(nullptr);
+  setenv("SACCADE_LIBCUDA", path.c_str(), 1);
+  return reinterpret_cast<MockCuda *(*)()>(dlsym(library, kMockCudaSymbol))();
+}();
+
+/// A GPU form of the sample kernel, whose code names its entry.
+json gpuManifest() {
+  json object = manifest("paged");
+  object["target"] = "sm_90a";
+  object["entries"][0]["format"] = "ptx";
+  object["entries"][0]["threads"] = 128;
+  object["entries"][0]["shared_bytes"] = 64 * 1024;
+  return object;
+}
+
+struct Fixture {
+  Fixture() {
+    REQUIRE_MESSAGE(mock, "the mock of libcuda.so.1 is missing");
+    *mock = MockCuda();
+  }
+  ~Fixture() {
+    saccade_plan_destroy(plan);
+    saccade_module_destroy(module);
+    // Whatever a test did, nothing is left.
+    CHECK(mock->allocated == 0);
+    CHECK(mock->pinned == 0);
+    CHECK(mock->events == 0);
+    CHECK(mock->modules == 0);
+    CHECK(mock->contextDepth == 0);
+  }
+
+  SaccadeStatus load(const json &object = gpuManifest(),
+                     std::string_view code = ".entry attend") {
+    std::string bytes = blob(object, code);
+    return saccade_module_load(bytes.data(), bytes.size(), nullptr, &module);
+  }
+  SaccadeStatus create(uint32_t flags = 0, int32_t ctas = 0) {
+    SaccadeCapacity capacity = {};
+    capacity.requests = 4;
+    capacity.query_tokens = 16;
+    capacity.indices = 16;
+    capacity.ctas = ctas;
+    capacity.flags = flags;
+    return saccade_plan_create(module, kCuda, &capacity, &plan);
+  }
+  SaccadeStatus update(int32_t requests = 2, bool deviceTable = false) {
+    SaccadeCacheBatch caches[1] = {};
+    caches[0].lengths = lengths;
+    Tensor<int32_t> table({2, 2});
+    table.data = {1, 3, 0, 2};
+    table.view.data = table.data.data();
+    if (deviceTable) {
+      table.view.device = kCuda;
+      table.view.data = deviceIds;
+    }
+    caches[0].indices = table;
+    SaccadeBatch batch = {};
+    batch.requests = requests;
+    batch.num_caches = 1;
+    batch.q_len = qLen;
+    batch.caches = caches;
+    return saccade_plan_update(plan, &batch, stream);
+  }
+  SaccadeStatus run() {
+    for (Tensor<float> *tensor : {&q, &k, &v, &o, &lse}) {
+      // 16-byte aligned, as device memory is.
+      REQUIRE(reinterpret_cast<uintptr_t>(tensor->view.data) % 16 == 0);
+      tensor->view.device = kCuda;
+    }
+    SaccadeArgument values[] = {asTensor(q), asCache(k, v), asReal(0.5),
+                                asTensor(o), asTensor(lse)};
+    return saccade_run(plan, values, 5, stream);
+  }
+
+  SaccadeModule *module = nullptr;
+  SaccadePlan *plan = nullptr;
+  void *stream = reinterpret_cast<void *>(0x77);
+  int32_t qLen[2] = {1, 2}, lengths[2] = {5, 6};
+  int32_t deviceIds[4] = {3, 2, 1, 0};
+  Tensor<float> q{{3, 4, 8}, 0.25f}, o{{3, 4, 8}, NAN}, lse{{3, 4}, NAN};
+  Tensor<float> k{{4, 4, 2, 8}, 0.5f}, v{{4, 4, 2, 8}, 2.0f};
+};
+
+const auto kPlain = [](const uint64_t *words, int cta) {
+  PlainKernel::run<PlainKernel::Kind::Paged>(words, cta);
+};
+
+} // namespace
+
+TEST_CASE("cuda: loads, plans, launches and releases") {
+  Fixture f;
+  CHECK(saccade_cuda_device_count() == 1);
+  mock->jitInfo = "0 bytes spill stores";
+  mock->kernels["attend"] = kPlain;
+  REQUIRE(f.load() == SACCADE_OK);
+  CHECK(mock->count("cuModuleLoadDataEx") == 0); // nothing yet
+  REQUIRE(f.create() == SACCADE_OK);
+  CHECK(mock->count("cuFuncSetAttribute") == 1); // 64 KB of shared memory
+  REQUIRE(f.update() == SACCADE_OK);
+  CHECK(mock->count("cuMemcpyAsync") == 1); // the whole plan at once
+  REQUIRE(f.run() == SACCADE_OK);
+  REQUIRE(mock->launches.size() == 1);
+  const MockCuda::Launch &launch = mock->launches[0];
+  CHECK(launch.kernel == "attend");
+  CHECK(launch.grid == 4); // 2 query tiles x 2 KV heads on 3 SMs x 2 blocks
+  CHECK(launch.threads == 128);
+  CHECK(launch.shared == 64 * 1024);
+  CHECK(launch.stream == f.stream);
+  // All values are alike, so is their mean; 5 and 6 equal logits of 0.5.
+  for (float x : f.o.data)
+    CHECK(x == doctest::Approx(2.0));
+  CHECK(f.lse.data.front() == doctest::Approx(0.5 + std::log(5)));
+  CHECK(f.lse.data.back() == doctest::Approx(0.5 + std::log(6)));
+  const char *log = nullptr;
+  REQUIRE(saccade_module_log(f.module, kCuda, &log) == SACCADE_OK);
+  CHECK(std::string(log) == "0 bytes spill stores");
+  SaccadeEntryInfo info = {};
+  REQUIRE(saccade_module_entry_info(f.module, kCuda, 0, &info) == SACCADE_OK);
+  CHECK(info.registers == 168);
+  CHECK(info.local_bytes == 16);
+  CHECK(info.blocks_per_processor == 2);
+  CHECK(mock->count("cuModuleLoadDataEx") == 1);
+}
+
+TEST_CASE("cuda: a page table on the device is read in place") {
+  Fixture f;
+  std::vector<int32_t> seen;
+  mock->kernels["attend"] = [&](const uint64_t *words, int cta) {
+    if (cta == 0)
+      CHECK(words[8 + SACCADE_CACHE_INDICES] ==
+            reinterpret_cast<uintptr_t>(f.deviceIds));
+    kPlain(words, cta);
+  };
+  REQUIRE(f.load() == SACCADE_OK);
+  REQUIRE(f.create() == SACCADE_OK);
+  REQUIRE(f.update(2, true) == SACCADE_OK);
+  REQUIRE(f.run() == SACCADE_OK);
+  for (float x : f.o.data)
+    CHECK(x == doctest::Approx(2.0));
+}
+
+TEST_CASE("cuda: an empty batch launches nothing, a fixed grid all of it") {
+  Fixture f;
+  REQUIRE(f.load() == SACCADE_OK);
+  REQUIRE(f.create() == SACCADE_OK);
+  REQUIRE(f.run() == SACCADE_OK); // before any update
+  REQUIRE(f.update(0) == SACCADE_OK);
+  REQUIRE(f.run() == SACCADE_OK);
+  CHECK(mock->launches.empty());
+  saccade_plan_destroy(f.plan);
+  f.plan = nullptr;
+  REQUIRE(f.create(SACCADE_PLAN_FIXED_GRID, 7) == SACCADE_OK);
+  REQUIRE(f.update(0) == SACCADE_OK);
+  REQUIRE(f.run() == SACCADE_OK);
+  REQUIRE(f.update(2) == SACCADE_OK);
+  REQUIRE(f.run() == SACCADE_OK);
+  REQUIRE(mock->launches.size() == 2);
+  CHECK(mock->launches[0].grid == 7);
+  CHECK(mock->launches[1].grid == 7);
+}
+
+TEST_CASE("cuda: a replayed launch computes the next plan") {
+  Fixture f;
+  // What a graph keeps: the words of the launch.
+  std::vector<uint64_t> captured;
+  mock->kernels["attend"] = [&](const uint64_t *words, int) {
+    captured.assign(words, words + 29);
+  };
+  REQUIRE(f.load() == SACCADE_OK);
+  REQUIRE(f.create(SACCADE_PLAN_FIXED_GRID, 5) == SACCADE_OK);
+  REQUIRE(f.update() == SACCADE_OK);
+  REQUIRE(f.run() == SACCADE_OK);
+  f.qLen[0] = 2;
+  f.qLen[1] = 1;
+  f.lengths[0] = 3;
+  REQUIRE(f.update() == SACCADE_OK);
+  for (int cta = 0; cta < 5; ++cta)
+    kPlain(captured.data(), cta);
+  CHECK(f.lse.data[0] == doctest::Approx(0.5 + std::log(3)));
+  CHECK(f.lse.data[7] == doctest::Approx(0.5 + std::log(3)));
+  CHECK(f.lse.data[8] == doctest::Approx(0.5 + std::log(6)));
+}
+
+TEST_CASE("cuda: plans are not overwritten before the device has read them") {
+  Fixture f;
+  REQUIRE(f.load() == SACCADE_OK);
+  REQUIRE(f.create() == SACCADE_OK);
+  mock->stalled = true;
+  for (int i = 0; i < 3; ++i)
+    REQUIRE(f.update() == SACCADE_OK);
+  CHECK(mock->count("cuEventSynchronize") == 0);
+  CHECK(mock->pending.size() == 3);
+  REQUIRE(f.update() == SACCADE_OK); // the ring is full: this one waits
+  CHECK(mock->count("cuEventSynchronize") == 1);
+  CHECK(mock->pending.size() == 1);
+  CHECK(mock->pinned == 3);
+}
+
+TEST_CASE("cuda: plans are not updated within a capture") {
+  Fixture f;
+  REQUIRE(f.load() == SACCADE_OK);
+  REQUIRE(f.create() == SACCADE_OK);
+  mock->capturing = true;
+  CHECK(failed(f.update(), SACCADE_INVALID_ARGUMENT,
+               "@sample: expects plans to be updated outside of a stream "
+               "capture"));
+}
+
+TEST_CASE("cuda: refuses what the device cannot run") {
+  json object = gpuManifest();
+  {
+    Fixture f;
+    object["target"] = "sm_100a";
+    REQUIRE(f.load(object) == SACCADE_OK);
+    CHECK(failed(f.create(), SACCADE_NO_DEVICE,
+                 "@sample: expects a device that runs sm_100a, but Mock GPU is "
+                 "sm_90a"));
+  }
+  {
+    Fixture f;
+    object = gpuManifest();
+    object["driver"] = 13010;
+    REQUIRE(f.load(object) == SACCADE_OK);
+    CHECK(
+        failed(f.create(), SACCADE_NO_DEVICE,
+               "@sample: expects a driver for CUDA 13.1 or later, but got one "
+               "for 12.8"));
+  }
+  {
+    Fixture f;
+    object = gpuManifest();
+    object["entries"][0]["shared_bytes"] = 240000;
+    REQUIRE(f.load(object) == SACCADE_OK);
+    CHECK(
+        failed(f.create(), SACCADE_NO_DEVICE,
+               "@sample: expects 240000 bytes of shared memory, but a block of "
+               "Mock GPU has 232448"));
+  }
+  {
+    Fixture f;
+    mock->blocksPerProcessor = 0;
+    REQUIRE(f.load() == SACCADE_OK);
+    CHECK(failed(f.create(), SACCADE_NO_DEVICE,
+                 "@sample: expects a block of 128 threads, 168 registers and "
+                 "65536 bytes of shared memory to fit on Mock GPU"));
+  }
+  {
+    Fixture f;
+    SaccadeDeviceInfo info;
+    CHECK(failed(saccade_device_info({kDLCUDA, 1}, &info), SACCADE_NO_DEVICE,
+                 "cuda: expects a device below 1, but got cuda:1"));
+    REQUIRE(saccade_device_info(kCuda, &info) == SACCADE_OK);
+    CHECK(std::string(info.target) == "sm_90a");
+    CHECK(info.processors == 3);
+  }
+}
+
+TEST_CASE("cuda: which target runs where") {
+  CHECK(runsOn("sm_90a", 90, true));
+  CHECK(!runsOn("sm_90a", 100, true));
+  CHECK(runsOn("sm_80", 90, true));
+  CHECK(!runsOn("sm_80", 90, false)); // machine code of another generation
+  CHECK(runsOn("sm_80", 86, false));
+  CHECK(!runsOn("sm_89", 86, false));
+  CHECK(runsOn("sm_100f", 103, true));
+  CHECK(!runsOn("sm_100f", 120, true));
+  CHECK(!runsOn("sm_120", 90, true));
+  for (const char *wrong : {"cpu", "sm_", "sm_x", "sm_90ab", "sm_90x"})
+    CHECK(!runsOn(wrong, 90, true));
+}
+
+TEST_CASE("cuda: the driver's refusals are quoted") {
+  {
+    Fixture f;
+    mock->failures["cuModuleLoadDataEx"] = 218;
+    mock->jitErrors = "ptxas fatal: line 7, unknown instruction";
+    REQUIRE(f.load() == SACCADE_OK);
+    CHECK(failed(
+        f.create(), SACCADE_DRIVER_ERROR,
+        "cuda: @sample: cuModuleLoadDataEx\nptxas fatal: line 7, unknown "
+        "instruction: CUDA_ERROR_INVALID_PTX (218): made to fail"));
+  }
+  {
+    Fixture f;
+    REQUIRE(f.load(gpuManifest(), ".entry other") == SACCADE_OK);
+    CHECK(failed(
+        f.create(), SACCADE_DRIVER_ERROR,
+        "cuda: @sample: cuModuleGetFunction of 'attend': CUDA_ERROR_MOCK "
+        "(500): made to fail"));
+  }
+  for (const char *call : {"cuMemAlloc", "cuFuncSetAttribute"}) {
+    Fixture f;
+    mock->failures[call] = 2;
+    REQUIRE(f.load() == SACCADE_OK);
+    CHECK(f.create() == SACCADE_OUT_OF_MEMORY);
+  }
+  for (const char *call :
+       {"cuMemHostAlloc", "cuEventCreate", "cuMemcpyAsync", "cuEventRecord"}) {
+    Fixture f;
+    REQUIRE(f.load() == SACCADE_OK);
+    REQUIRE(f.create() == SACCADE_OK);
+    mock->failures[call] = 2;
+    CHECK(f.update() == SACCADE_OUT_OF_MEMORY);
+    mock->failures.clear();
+    CHECK(f.update() == SACCADE_OK);
+  }
+  Fixture f;
+  REQUIRE(f.load() == SACCADE_OK);
+  REQUIRE(f.create() == SACCADE_OK);
+  REQUIRE(f.update() == SACCADE_OK);
+  mock->failures["cuLaunchKernel"] = 719;
+  CHECK(failed(
+      f.run(), SACCADE_DRIVER_ERROR,
+      "cuda: @sample: cuLaunchKernel of 'attend': CUDA_ERROR_MOCK (719): "
+      "made to fail"));
+}
+
+TEST_CASE("cuda: memory, copies and clocks") {
+  Fixture f;
+  void *memory = nullptr;
+  REQUIRE(saccade_memory_alloc(kCuda, 64, &memory) == SACCADE_OK);
+  char back[5] = {};
+  CHECK(saccade_memory_copy(memory, kCuda, "text", kHost, 5, nullptr) ==
+        SACCADE_OK);
+  CHECK(saccade_memory_copy(back, kHost, memory, kCuda, 5, nullptr) ==
+        SACCADE_OK);
+  CHECK(std::string(back) == "text");
+  CHECK(mock->count("cuStreamSynchronize") == 2);
+  CHECK(saccade_memory_free(kCuda, memory) == SACCADE_OK);
+  SaccadeEvent *begin = nullptr, *end = nullptr;
+  REQUIRE(saccade_event_create(kCuda, &begin) == SACCADE_OK);
+  REQUIRE(saccade_event_create(kCuda, &end) == SACCADE_OK);
+  CHECK(saccade_event_record(begin, f.stream) == SACCADE_OK);
+  CHECK(saccade_event_record(end, f.stream) == SACCADE_OK);
+  float elapsed = 0;
+  CHECK(saccade_event_elapsed(begin, end, &elapsed) == SACCADE_OK);
+  CHECK(elapsed == 1.5f);
+  saccade_event_destroy(begin);
+  saccade_event_destroy(end);
+}
+
+// Run by the next test in a process of its own, where no driver is open yet.
+TEST_CASE("cuda: without a driver" * doctest::skip()) {
+  CHECK(saccade_cuda_device_count() == 0);
+  SaccadeDeviceInfo info;
+  CHECK(saccade_device_info(kCuda, &info) == SACCADE_NO_DEVICE);
+  CHECK(std::string(saccade_last_error())
+            .starts_with("cuda: expects the driver's library, but "));
+  CHECK(saccade_device_info(kHost, &info) == SACCADE_OK);
+  std::string bytes = blob(gpuManifest());
+  SaccadeModule *module = nullptr;
+  REQUIRE(saccade_module_load(bytes.data(), bytes.size(), nullptr, &module) ==
+          SACCADE_OK);
+  CHECK(saccade_module_prepare(module, kCuda) == SACCADE_NO_DEVICE);
+  saccade_module_destroy(module);
+}
+
+TEST_CASE("cuda: all but CUDA works without a driver") {
+  pid_t child = fork();
+  if (child == 0) {
+    setenv("SACCADE_LIBCUDA", "/nonexistent.so", 1);
+    execl(ownPath().c_str(), "unit", "--no-skip", "--minimal",
+          "--test-case=cuda: without a driver", nullptr);
+    _exit(1);
+  }
+  int status = 1;
+  waitpid(child, &status, 0);
+  CHECK(status == 0);
+}

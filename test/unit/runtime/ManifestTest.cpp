@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Blobs and manifests: what is written is read, and whatever is damaged is
+// refused with a reason before anything believes it.
+#include "test/unit/Test.h"
+#include "test/unit/runtime/Samples.h"
+
+using namespace saccade;
+using namespace saccade::rt;
+using namespace saccade::test;
+
+namespace {
+bool refuses(const json &object, const std::string &message) {
+  Manifest manifest;
+  return failed(parseManifest(object.dump(), 1, manifest), SACCADE_BAD_BLOB,
+                "manifest: " + message);
+}
+bool refusesBlob(const std::string &bytes, const std::string &message) {
+  BlobView view;
+  return failed(readBlob(bytes, view), SACCADE_BAD_BLOB, "blob: " + message);
+}
+} // namespace
+
+TEST_CASE("blob: reads what was written") {
+  std::string bytes = writeBlob("{\"a\": 1}", {"first", "", "third section"});
+  BlobView view;
+  REQUIRE(readBlob(bytes, view) == SACCADE_OK);
+  CHECK(view.manifest == "{\"a\": 1}");
+  REQUIRE(view.sections.size() == 3);
+  CHECK(view.sections[0] == "first");
+  CHECK(view.sections[1] == "");
+  CHECK(view.sections[2] == "third section");
+  for (std::string_view section : view.sections) {
+    CHECK((section.data() - bytes.data()) % 16 == 0);
+    CHECK(section.data()[section.size()] == '\0');
+  }
+}
+
+TEST_CASE("blob: refuses every truncation and every flipped bit") {
+  std::string bytes = blob(manifest());
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    BlobView view;
+    CHECK(readBlob(bytes.substr(0, size), view) == SACCADE_BAD_BLOB);
+  }
+  for (size_t i = 0; i < bytes.size() * 8; ++i) {
+    std::string damaged = bytes;
+    damaged[i / 8] ^= 1 << (i % 8);
+    BlobView view;
+    CHECK(readBlob(damaged, view) == SACCADE_BAD_BLOB);
+  }
+}
+
+TEST_CASE("blob: says what is wrong") {
+  std::string bytes = blob(manifest());
+  CHECK(refusesBlob("SACCADE\n", "expects at least 40 bytes, but got 8"));
+  std::string other = bytes;
+  other[0] = 'X';
+  CHECK(refusesBlob(other, "expects the magic bytes of a compiled kernel"));
+  other = bytes;
+  other[8] = 99;
+  CHECK(refusesBlob(other, "expects ABI version 1, but got 99"));
+  std::string size = std::to_string(bytes.size());
+  CHECK(refusesBlob(bytes + "x", "expects " + size + " bytes, but got " +
+                                     std::to_string(bytes.size() + 1)));
+  other = bytes;
+  other[60] ^= 1;
+  CHECK(refusesBlob(
+      other, "expects the checksum of its contents, but they have changed"));
+}
+
+TEST_CASE("blob: a right checksum does not excuse wrong offsets") {
+  auto forge = [](size_t offset, uint64_t value) {
+    std::string bytes = blob(manifest());
+    for (int i = 0; i < 8; ++i)
+      bytes[offset + i] = static_cast<char>(value >> (8 * i));
+    uint64_t sum = blobChecksum(bytes);
+    for (int i = 0; i < 8; ++i)
+      bytes[24 + i] = static_cast<char>(sum >> (8 * i));
+    BlobView view;
+    return readBlob(bytes, view);
+  };
+  for (uint64_t value : {uint64_t(0) - 1, uint64_t(0) - 16, uint64_t(1) << 63,
+                         uint64_t(1) << 32, uint64_t(100000)}) {
+    CHECK(forge(32, value) == SACCADE_BAD_BLOB); // size of the manifest
+    CHECK(forge(40, value) == SACCADE_BAD_BLOB); // offset of the section
+    CHECK(forge(48, value) == SACCADE_BAD_BLOB); // size of the section
+  }
+}
+
+TEST_CASE("manifest: lays words out in signature order") {
+  Manifest sample = parsed(manifest());
+  REQUIRE(sample.arguments.size() == 3);
+  CHECK(sample.arguments[0].word == 4);
+  CHECK(sample.arguments[1].word == 8);
+  CHECK(sample.arguments[2].word == 20);
+  CHECK(sample.results[0].word == 21);
+  CHECK(sample.results[1].word == 25);
+  CHECK(sample.words == 29);
+  CHECK(sample.caches == std::vector<int32_t>{1});
+  CHECK(sample.isCpu());
+  CHECK(sample.entries[0].alpha == 1.0);
+}
+
+TEST_CASE("manifest: a returned cache has no words") {
+  json object = manifest();
+  object["results"].push_back({{"kind", "cache"}, {"argument", 1}});
+  CHECK(parsed(object).words == 29);
+  object["results"][2]["argument"] = 0;
+  CHECK(refuses(object, "expects 'results[2].argument' to be the index of a "
+                        "cache, but got 0"));
+}
+
+TEST_CASE("manifest: says what is wrong") {
+  Manifest ignored;
+  CHECK(failed(parseManifest("{", 1, ignored), SACCADE_BAD_BLOB,
+               "manifest: expects JSON"));
+  CHECK(refuses(json::array(), "expects '' to be an object, but got []"));
+  auto with = [](auto change) {
+    json object = manifest();
+    change(object);
+    return object;
+  };
+  CHECK(refuses(with([](json &m) { m["abi"] = 2; }),
+                "expects 'abi' to be an integer in 1..1, but got 2"));
+  CHECK(refuses(with([](json &m) { m.erase("build"); }),
+                "expects 'build' to be a string, but got nothing"));
+  CHECK(refuses(with([](json &m) { m["arguments"][0]["dtype"] = "f64"; }),
+                "expects 'arguments[0].dtype' to be one of 'f32', 'f16', "
+                "'bf16', but got \"f64\""));
+  CHECK(refuses(with([](json &m) { m["arguments"][1]["page"] = 0; }),
+                "expects 'arguments[1].page' to be an integer in "
+                "1..1073741824, but got 0"));
+  CHECK(refuses(with([](json &m) { m["arguments"][0]["heads"] = -1; }),
+                "expects 'arguments[0].heads' to be an integer in 1..65536, "
+                "but got -1"));
+  CHECK(refuses(with([](json &m) { m["arguments"][0]["heads"] = 1ull << 63; }),
+                "expects 'arguments[0].heads' to be an integer in 1..65536, "
+                "but got 9223372036854775808"));
+  CHECK(refuses(with([](json &m) { m["query"] = 1; }),
+                "expects 'query' to be -1 or the index of the argument of role "
+                "'query', but got 1"));
+  CHECK(refuses(with([](json &m) { m["entries"][0]["binary"] = 1; }),
+                "expects 'entries[0].binary' to be an integer in 0..0, but got "
+                "1"));
+  CHECK(refuses(with([](json &m) { m["entries"][0]["group"] = 3; }),
+                "expects 'entries[0].group' to be 4 query heads / 2 KV heads, "
+                "but got 3"));
+  CHECK(refuses(with([](json &m) { m["entries"][0]["kv_heads"] = 4; }),
+                "expects 'entries[0].kv_heads' to be 2, as many as 'kv' has, "
+                "but got 4"));
+  CHECK(refuses(with([](json &m) { m["entries"][0]["caches"] = {0}; }),
+                "expects 'entries[0].caches' to be indices of cache arguments, "
+                "but got [0]"));
+  CHECK(refuses(with([](json &m) { m["entries"][0]["format"] = "ptx"; }),
+                "expects 'entries[0].format' to be code for 'cpu:test', but "
+                "got \"ptx\""));
+  CHECK(refuses(with([](json &m) { m["entries"] = json::array(); }),
+                "expects 'entries' to be an array of 1..256 elements, but got "
+                "[]"));
+  CHECK(
+      refuses(with([](json &m) { m["entries"][0]["cost"] = {{"alpha", -1}}; }),
+              "expects 'entries[0].cost.alpha' to be a number in 0..1e12, but "
+              "got -1"));
+}
+
+TEST_CASE("manifest: survives any one field of any wrong type") {
+  const json wrong[] = {nullptr,        -1,
+                        1e300,          "x",
+                        true,           json::array(),
+                        json::object(), json::array({json::array()})};
+  json flat = manifest().flatten();
+  for (auto &[path, value] : flat.items())
+    for (const json &replacement : wrong) {
+      json object = manifest();
+      object[json::json_pointer(path)] = replacement;
+      Manifest ignored;
+      (void)parseManifest(object.dump(), 1, ignored);
+    }
+}
