@@ -25,7 +25,8 @@ set(SACCADE_PRELUDE
   <llvm/Support/JSON.h>)
 
 add_custom_target(saccade-tablegen) # everything generated from td files
-file(WRITE ${PROJECT_BINARY_DIR}/prelude.cpp "// Carries the prelude.\n")
+file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/prelude.cpp
+  CONTENT "// Carries the prelude.\n")
 add_library(saccade-prelude OBJECT ${PROJECT_BINARY_DIR}/prelude.cpp)
 target_precompile_headers(saccade-prelude PRIVATE ${SACCADE_PRELUDE})
 set_target_properties(saccade-prelude PROPERTIES CXX_COMPILER_LAUNCHER "")
