@@ -39,14 +39,14 @@ def ConvertTileToNvvmPass : Pass<"convert-tile-to-nvvm", "::mlir::ModuleOp"> {
 
     Before:
 
-    ```mlir
+    ```text
     %m = tile.reduce max %s : !tile.tile<16x8xf32, #tile.accumulator<warps = 1>>
         -> !tile.tile<16x1xf32, #tile.rows_of<warps = 1>>
     ```
 
     After:
 
-    ```mlir
+    ```text
     %0 = vector.extract %s[0] : f32 from vector<4xf32>
     %1 = vector.extract %s[1] : f32 from vector<4xf32>
     %2 = arith.maxnumf %0, %1 : f32

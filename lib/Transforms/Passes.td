@@ -132,14 +132,14 @@ def AssignLayoutsPass : Pass<"tile-assign-layouts", "::saccade::tile::EntryOp"> 
 
     Before:
 
-    ```mlir
+    ```text
     %k = tile.load %base rows { ... } : !tile.tile<64x128xbf16>
     %s = tile.dot %q, %k transposed : ... -> !tile.tile<64x64xf32>
     ```
 
     After:
 
-    ```mlir
+    ```text
     %k = tile.load %base rows { ... } : !tile.tile<64x128xbf16, #tile.shared<pitch = 128, swizzle = 8>>
     %s = tile.dot %q, %k transposed : ... -> !tile.tile<64x64xf32, #tile.accumulator<warps = 4>>
     ```

@@ -43,7 +43,8 @@ def metadata(project):
     lines += [f"License-Expression: {project['license']}", "License-File: LICENSE"]
     lines += [f"Requires-Dist: {needed}" for needed in project["dependencies"]]
     lines += ["Description-Content-Type: text/markdown", ""]
-    return "\n".join(lines) + "\n" + (SOURCE / project["readme"]).read_text()
+    readme = SOURCE / project["readme"]
+    return "\n".join(lines) + "\n" + (readme.read_text() if readme.exists() else "")
 
 
 def main(folder):
