@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Which (register, lane, warp) holds which (row, column) of a tile, and which byte
-// of shared memory an element is. Nobody else computes coordinates.
+// Which (register, lane, warp) holds which (row, column) of a tile, and which
+// byte of shared memory an element is. Nobody else computes coordinates.
 //
-// The idea: a coordinate is a sum of what the register, the lane and the warp each
-// contribute, so the three are described apart. The matrix instructions fix one
-// atom, 16 rows tall (PTX ISA, "Matrix Fragments for mma.m16n8k16"): a lane holds
-// rows lane / 4 and lane / 4 + 8, and in each 8 columns the pair that begins at
-// column lane % 4 * 2. Registers of an atom count
+// The idea: a coordinate is a sum of what the register, the lane and the warp
+// each contribute, so the three are described apart. The matrix instructions
+// fix one atom, 16 rows tall (PTX ISA, "Matrix Fragments for mma.m16n8k16"): a
+// lane holds rows lane / 4 and lane / 4 + 8, and in each 8 columns the pair
+// that begins at column lane % 4 * 2. Registers of an atom count
 //
 //     registers 0 1   row lane / 4,      columns pair, pair + 1
 //     registers 2 3   row lane / 4 + 8,  the same columns
 //
-// then the next 8 columns, then the next 16 rows that the warp owns: atom rows are
-// dealt to warps in turn. The left operand m16k16 is two such atoms side by side,
-// so an accumulator rounded to 16 bits *is* an operand, register by register, with
-// columns padded to a multiple of 16. A column vector keeps one element for each
-// row that a lane holds, repeated in the four lanes of a quad.
+// then the next 8 columns, then the next 16 rows that the warp owns: atom rows
+// are dealt to warps in turn. The left operand m16k16 is two such atoms side by
+// side, so an accumulator rounded to 16 bits *is* an operand, register by
+// register, with columns padded to a multiple of 16. A column vector keeps one
+// element for each row that a lane holds, repeated in the four lanes of a quad.
 //
-// Formulas over lanes and rows are templates: int64_t evaluates them in tests, a
-// value wrapper emits them as IR, and both are the same text.
+// Formulas over lanes and rows are templates: int64_t evaluates them in tests,
+// a value wrapper emits them as IR, and both are the same text.
 
 #ifndef SACCADE_DIALECTS_TILE_FRAGMENTLAYOUT_H
 #define SACCADE_DIALECTS_TILE_FRAGMENTLAYOUT_H
@@ -39,16 +39,18 @@ inline constexpr int64_t kAtomColumns = 8; // n
 inline constexpr int64_t kAtomDepth = 16;  // k
 inline constexpr int64_t kChunkBytes = 16; // cp.async, a row of ldmatrix
 
-/// A tile in registers: `#tile.accumulator`, `#tile.operand` or `#tile.rows_of`.
+/// A tile in registers: `#tile.accumulator`, `#tile.operand` or
+/// `#tile.rows_of`.
 class FragmentLayout {
 public:
-  /// The layout of a type that lives in registers, and whose rows are a multiple
-  /// of 16 for each warp.
+  /// The layout of a type that lives in registers, and whose rows are a
+  /// multiple of 16 for each warp.
   explicit FragmentLayout(TileType type);
 
   /// Whether the layout lives in registers.
   static bool isFragment(mlir::Attribute layout) {
-    return mlir::isa_and_present<AccumulatorAttr, OperandAttr, RowsOfAttr>(layout);
+    return mlir::isa_and_present<AccumulatorAttr, OperandAttr, RowsOfAttr>(
+        layout);
   }
 
   int64_t registers() const { return rowSlots() * columnSlots(); }
@@ -95,15 +97,17 @@ class SharedLayout {
 public:
   explicit SharedLayout(TileType type);
 
-  /// The layout without bank conflicts for a tile: columns padded to k16, chunks
-  /// swizzled where eight of them make a row or its multiple, else an odd number
-  /// of chunks a row, so that eight rows meet eight different bank groups.
+  /// The layout without bank conflicts for a tile: columns padded to k16,
+  /// chunks swizzled where eight of them make a row or its multiple, else an
+  /// odd number of chunks a row, so that eight rows meet eight different bank
+  /// groups.
   static SharedAttr choose(TileType type);
 
   int64_t bytes() const { return rows * pitchBytes; }
   int64_t getOffset() const { return offset; }
   int64_t elementsPerChunk() const { return kChunkBytes / elementBytes; }
-  /// Chunks of a row that hold elements, and with the padding that products read.
+  /// Chunks of a row that hold elements, and with the padding that products
+  /// read.
   int64_t dataChunks() const { return columns / elementsPerChunk(); }
   int64_t filledChunks() const;
 

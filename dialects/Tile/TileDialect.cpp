@@ -40,11 +40,12 @@ void TileDialect::initialize() {
 // Attributes
 //===----------------------------------------------------------------------===//
 
-LogicalResult
-ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError, int64_t rows,
-                     int64_t keys, int64_t warps, Type weights) {
+LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                                   int64_t rows, int64_t keys, int64_t warps,
+                                   Type weights) {
   if (rows < 1 || rows > 1024)
-    return emitError() << "expects 1 to 1024 rows a work item, but got " << rows;
+    return emitError() << "expects 1 to 1024 rows a work item, but got "
+                       << rows;
   if (keys < 1 || keys > 1024)
     return emitError() << "expects 1 to 1024 keys a tile, but got " << keys;
   if (warps < 1 || warps > 32)
@@ -59,8 +60,8 @@ LogicalResult SharedAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                  int64_t pitch, int64_t swizzle,
                                  int64_t offset) {
   if (offset < 0 || offset % 16)
-    return emitError() << "expects offset to be a multiple of 16 bytes, but got "
-                       << offset;
+    return emitError()
+           << "expects offset to be a multiple of 16 bytes, but got " << offset;
   if (pitch < 1)
     return emitError() << "expects a positive pitch, but got " << pitch;
   if (swizzle < 1 || (swizzle & (swizzle - 1)))
@@ -108,12 +109,13 @@ Type TileType::parse(AsmParser &parser) {
   if (parser.parseGreater())
     return {};
   if (shape.size() != 2) {
-    parser.emitError(location)
-        << "expects rows and columns, but got " << shape.size() << " dimensions";
+    parser.emitError(location) << "expects rows and columns, but got "
+                               << shape.size() << " dimensions";
     return {};
   }
   return getChecked([&] { return parser.emitError(location); },
-                    parser.getContext(), shape[0], shape[1], elementType, layout);
+                    parser.getContext(), shape[0], shape[1], elementType,
+                    layout);
 }
 
 void TileType::print(AsmPrinter &printer) const {

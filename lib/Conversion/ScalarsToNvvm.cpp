@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The last step to the LLVM dialect for GPU kernels: control flow, arithmetic and
-// vectors. It is also the gate before code generation, where LLVM would abort the
-// process: an operation that is not on the list is an error here.
+// The last step to the LLVM dialect for GPU kernels: control flow, arithmetic
+// and vectors. It is also the gate before code generation, where LLVM would
+// abort the process: an operation that is not on the list is an error here.
 
 #include "lib/Conversion/Passes.h"
 
@@ -39,7 +39,8 @@ struct CallApproximation : ConvertOpToLLVMPattern<OpTy> {
     ImplicitLocOpBuilder b(op.getLoc(), rewriter);
     StringAttr name = b.getStringAttr(intrinsic);
     auto call = [&](Value x) -> Value {
-      return LLVM::CallIntrinsicOp::create(b, b.getF32Type(), name, ValueRange{x})
+      return LLVM::CallIntrinsicOp::create(b, b.getF32Type(), name,
+                                           ValueRange{x})
           .getResult(0);
     };
     Value input = adaptor.getOperand();
@@ -87,8 +88,8 @@ void populateMathPatterns(const LLVMTypeConverter &converter,
                                                 "llvm.nvvm.ex2.approx.ftz.f32");
   patterns.add<CallApproximation<math::Log2Op>>(converter,
                                                 "llvm.nvvm.lg2.approx.ftz.f");
-  patterns.add<CallApproximation<math::RsqrtOp>>(converter,
-                                                 "llvm.nvvm.rsqrt.approx.ftz.f");
+  patterns.add<CallApproximation<math::RsqrtOp>>(
+      converter, "llvm.nvvm.rsqrt.approx.ftz.f");
   patterns.add<ToIntrinsic<math::SqrtOp, LLVM::SqrtOp>,
                ToIntrinsic<math::FmaOp, LLVM::FMAOp>,
                ToIntrinsic<math::AbsFOp, LLVM::FAbsOp>,
@@ -125,8 +126,9 @@ private:
     MLIRContext *context = &getContext();
     bool vectors = false;
     function.walk([&](Operation *op) {
-      vectors |= isa<vector::InsertStridedSliceOp, vector::ExtractStridedSliceOp,
-                     vector::StepOp, vector::InterleaveOp, vector::DeinterleaveOp>(op);
+      vectors |=
+          isa<vector::InsertStridedSliceOp, vector::ExtractStridedSliceOp,
+              vector::StepOp, vector::InterleaveOp, vector::DeinterleaveOp>(op);
     });
     if (vectors && failed(applyPatternsGreedily(function, vectorPatterns)))
       return failure();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Turns entries of tiles into kernels of threads: types, scalar operations, and the
-// pass itself. Patterns for memory, registers and products lie beside it.
+// Turns entries of tiles into kernels of threads: types, scalar operations, and
+// the pass itself. Patterns for memory, registers and products lie beside it.
 
 #include "lib/Conversion/TileToNvvm.h"
 #include "lib/Conversion/Passes.h"
@@ -23,7 +23,8 @@ using LLVM::LLVMPointerType;
 // What the patterns share
 //===----------------------------------------------------------------------===//
 
-static LLVMPointerType pointerTo(MLIRContext *context, NVVM::NVVMMemorySpace space) {
+static LLVMPointerType pointerTo(MLIRContext *context,
+                                 NVVM::NVVMMemorySpace space) {
   return LLVMPointerType::get(context, static_cast<unsigned>(space));
 }
 
@@ -58,7 +59,8 @@ Value saccade::advance(ImplicitLocOpBuilder &b, Value pointer, Value bytes) {
 
 Value saccade::sharedPointer(ImplicitLocOpBuilder &b, Value bytes) {
   Value base = LLVM::AddressOfOp::create(
-      b, pointerTo(b.getContext(), NVVM::NVVMMemorySpace::Shared), kSharedMemory);
+      b, pointerTo(b.getContext(), NVVM::NVVMMemorySpace::Shared),
+      kSharedMemory);
   return advance(b, base, bytes);
 }
 
@@ -93,8 +95,8 @@ Value saccade::shuffleFrom(ImplicitLocOpBuilder &b, Value value, Value from) {
   Type half = b.getI32Type(), whole = b.getI64Type();
   Value shift = i64(b, 32);
   Value low = arith::TruncIOp::create(b, half, value);
-  Value high = arith::TruncIOp::create(
-      b, half, arith::ShRUIOp::create(b, value, shift));
+  Value high =
+      arith::TruncIOp::create(b, half, arith::ShRUIOp::create(b, value, shift));
   low = arith::ExtUIOp::create(b, whole,
                                shuffle(b, low, from, NVVM::ShflKind::idx));
   high = arith::ExtUIOp::create(b, whole,
@@ -136,8 +138,9 @@ struct LowerEntry : TilePattern<EntryOp> {
                                              entry.getSymName(), type);
     function->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(),
                       rewriter.getUnitAttr());
-    function->setAttr(NVVM::NVVMDialect::getMaxntidAttrName(),
-                      rewriter.getDenseI32ArrayAttr(int32_t(warps * kWarpSize)));
+    function->setAttr(
+        NVVM::NVVMDialect::getMaxntidAttrName(),
+        rewriter.getDenseI32ArrayAttr(int32_t(warps * kWarpSize)));
     function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
                       rewriter.getI32IntegerAttr(1));
     for (NamedAttribute attribute : entry->getDiscardableAttrs())
@@ -175,8 +178,8 @@ struct LowerCta : TilePattern<CtaOp> {
   }
 };
 
-/// Words and tables do not change while a kernel runs, which lets LLVM read them
-/// once, and through the non-coherent path.
+/// Words and tables do not change while a kernel runs, which lets LLVM read
+/// them once, and through the non-coherent path.
 Value loadInvariant(ImplicitLocOpBuilder &b, Type type, Value pointer) {
   Type read = isa<LLVMPointerType>(type) ? b.getI64Type() : type;
   Value value = LLVM::LoadOp::create(b, read, pointer, /*alignment=*/0,
@@ -193,10 +196,9 @@ struct LowerWord : TilePattern<WordOp> {
   matchAndRewrite(WordOp word, OpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
     ImplicitLocOpBuilder b(word.getLoc(), rewriter);
-    Value pointer =
-        LLVM::GEPOp::create(b, adaptor.getWords().getType(), b.getI64Type(),
-                            adaptor.getWords(),
-                            ArrayRef<LLVM::GEPArg>{int32_t(word.getIndex())});
+    Value pointer = LLVM::GEPOp::create(
+        b, adaptor.getWords().getType(), b.getI64Type(), adaptor.getWords(),
+        ArrayRef<LLVM::GEPArg>{int32_t(word.getIndex())});
     rewriter.replaceOp(
         word, loadInvariant(b, getTypeConverter()->convertType(word.getType()),
                             pointer));
@@ -211,9 +213,9 @@ struct LowerLookup : TilePattern<LookupOp> {
   matchAndRewrite(LookupOp lookup, OpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
     ImplicitLocOpBuilder b(lookup.getLoc(), rewriter);
-    Value pointer = LLVM::GEPOp::create(b, adaptor.getBase().getType(),
-                                        lookup.getType(), adaptor.getBase(),
-                                        ValueRange{adaptor.getOffset()});
+    Value pointer =
+        LLVM::GEPOp::create(b, adaptor.getBase().getType(), lookup.getType(),
+                            adaptor.getBase(), ValueRange{adaptor.getOffset()});
     rewriter.replaceOp(lookup, loadInvariant(b, lookup.getType(), pointer));
     return success();
   }

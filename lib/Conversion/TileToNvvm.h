@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// What the patterns of -convert-tile-to-nvvm share: how tile types become types of
-// one thread, who the thread is, and how bodies are cloned for its elements.
+// What the patterns of -convert-tile-to-nvvm share: how tile types become types
+// of one thread, who the thread is, and how bodies are cloned for its elements.
 
 #ifndef SACCADE_LIB_CONVERSION_TILETONVVM_H
 #define SACCADE_LIB_CONVERSION_TILETONVVM_H
@@ -19,9 +19,9 @@ inline Scalar operator^(const Scalar &a, const Scalar &b) {
   return a.apply<mlir::arith::XOrIOp>(b);
 }
 
-/// A fragment becomes the vector of the elements that a thread holds, in the order
-/// of FragmentLayout's registers; a tile in shared memory its i32 offset; an
-/// address a pointer to global memory; the argument words a pointer to them.
+/// A fragment becomes the vector of the elements that a thread holds, in the
+/// order of FragmentLayout's registers; a tile in shared memory its i32 offset;
+/// an address a pointer to global memory; the argument words a pointer to them.
 class TileTypeConverter : public mlir::TypeConverter {
 public:
   TileTypeConverter();
@@ -36,13 +36,16 @@ struct Thread {
 /// The name of the dynamic shared memory in a module.
 inline constexpr llvm::StringLiteral kSharedMemory = "saccade_shared";
 
-/// A pointer into the CTA's shared memory, or to global memory, so many bytes on.
+/// A pointer into the CTA's shared memory, or to global memory, so many bytes
+/// on.
 mlir::Value sharedPointer(mlir::ImplicitLocOpBuilder &b, mlir::Value bytes);
 mlir::Value advance(mlir::ImplicitLocOpBuilder &b, mlir::Value pointer,
                     mlir::Value bytes);
 
-/// Element `i` of a vector, and two of a 16-bit vector as they lie in a register.
-mlir::Value element(mlir::ImplicitLocOpBuilder &b, mlir::Value vector, int64_t i);
+/// Element `i` of a vector, and two of a 16-bit vector as they lie in a
+/// register.
+mlir::Value element(mlir::ImplicitLocOpBuilder &b, mlir::Value vector,
+                    int64_t i);
 mlir::Value vectorOf(mlir::ImplicitLocOpBuilder &b, mlir::ValueRange elements);
 mlir::Value bitcast(mlir::ImplicitLocOpBuilder &b, mlir::Type type,
                     mlir::Value value);
@@ -53,7 +56,8 @@ mlir::Value shuffleXor(mlir::ImplicitLocOpBuilder &b, mlir::Value value,
 mlir::Value shuffleFrom(mlir::ImplicitLocOpBuilder &b, mlir::Value value,
                         mlir::Value from);
 
-/// Clones a single-block body before the insertion point; returns what it yields.
+/// Clones a single-block body before the insertion point; returns what it
+/// yields.
 llvm::SmallVector<mlir::Value> cloneBody(mlir::ImplicitLocOpBuilder &b,
                                          mlir::Region &body,
                                          mlir::ValueRange arguments);
@@ -71,9 +75,11 @@ protected:
 };
 
 void populateTileScalarPatterns(const mlir::TypeConverter &converter,
-                                mlir::RewritePatternSet &patterns, int64_t warps);
+                                mlir::RewritePatternSet &patterns,
+                                int64_t warps);
 void populateTileMemoryPatterns(const mlir::TypeConverter &converter,
-                                mlir::RewritePatternSet &patterns, int64_t warps);
+                                mlir::RewritePatternSet &patterns,
+                                int64_t warps);
 void populateTileRegisterPatterns(const mlir::TypeConverter &converter,
                                   mlir::RewritePatternSet &patterns,
                                   int64_t warps);

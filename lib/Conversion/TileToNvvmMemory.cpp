@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Tiles between memories: gathers into shared memory by asynchronous copies of 16
-// bytes, stores of fragments and of shared tiles, and rows mapped whole.
+// Tiles between memories: gathers into shared memory by asynchronous copies of
+// 16 bytes, stores of fragments and of shared tiles, and rows mapped whole.
 
 #include "lib/Conversion/TileToNvvm.h"
 
@@ -12,16 +12,16 @@ using namespace saccade;
 using namespace saccade::tile;
 
 namespace {
-/// A chunk of a row that a lane copies: its row and place in the tile, the element
-/// offset of its row in memory, and whether the row is there.
+/// A chunk of a row that a lane copies: its row and place in the tile, the
+/// element offset of its row in memory, and whether the row is there.
 struct RowChunk {
   Scalar row, chunk;
   Value offset, there;
 };
 
 /// Deals the rows of a tile to warps and the chunks of their rows to lanes. The
-/// body that finds a row runs once a row, in one lane, which tells the others: it
-/// may look up a page, and its code may be long.
+/// body that finds a row runs once a row, in one lane, which tells the others:
+/// it may look up a page, and its code may be long.
 class RowGather {
 public:
   RowGather(ImplicitLocOpBuilder &b, int64_t rows, int64_t warps, Region &find)
@@ -30,8 +30,8 @@ public:
   void forEachChunk(int64_t chunks, function_ref<void(RowChunk)> copy) {
     Scalar warpRow = thread.warp * rowsPerWarp;
     for (int64_t first = 0; first < rowsPerWarp; first += kWarpSize)
-      copyRows(warpRow + first, std::min(kWarpSize, rowsPerWarp - first), chunks,
-               copy);
+      copyRows(warpRow + first, std::min(kWarpSize, rowsPerWarp - first),
+               chunks, copy);
   }
 
 private:
@@ -44,7 +44,8 @@ private:
                 function_ref<void(RowChunk)> copy) {
     Scalar mine = count == kWarpSize ? thread.lane : thread.lane.min(count - 1);
     SmallVector<Value> found = cloneBody(b, find, ValueRange{firstRow + mine});
-    // Rows begin at multiples of 16 bytes, so an odd offset can say "not there".
+    // Rows begin at multiples of 16 bytes, so an odd offset can say "not
+    // there".
     Value packed = arith::SelectOp::create(b, found[1], found[0], i64(b, 1));
     int64_t total = count * chunks;
     for (int64_t step = 0; step < total; step += kWarpSize) {
@@ -53,7 +54,8 @@ private:
         copyOne(firstRow, packed, index, chunks, copy);
         continue;
       }
-      // Every lane takes part in the shuffle; the last ones have nothing to copy.
+      // Every lane takes part in the shuffle; the last ones have nothing to
+      // copy.
       Scalar last = index.min(total - 1);
       RowChunk chunk = at(firstRow, packed, last, chunks);
       scf::IfOp branch = scf::IfOp::create(b, index.less(total), false);
@@ -81,8 +83,8 @@ private:
 /// The address of a chunk in global memory.
 Value chunkPointer(ImplicitLocOpBuilder &b, Value base, const RowChunk &at,
                    int64_t elementBytes) {
-  Scalar bytes = Scalar{&b, at.offset} * elementBytes +
-                 (at.chunk * kChunkBytes).wide();
+  Scalar bytes =
+      Scalar{&b, at.offset} * elementBytes + (at.chunk * kChunkBytes).wide();
   return advance(b, base, bytes);
 }
 
@@ -98,21 +100,22 @@ struct LowerLoad : TilePattern<LoadOp> {
                   ConversionPatternRewriter &rewriter) const override {
     TileType type = load.getResult().getType();
     if (!isa_and_present<SharedAttr>(type.getLayout()))
-      return rewriter.notifyMatchFailure(load, "does not load to shared memory");
+      return rewriter.notifyMatchFailure(load,
+                                         "does not load to shared memory");
     ImplicitLocOpBuilder b(load.getLoc(), rewriter);
     SharedLayout layout(type);
     RowGather gather(b, type.getRows(), warps, load.getRows());
     gather.forEachChunk(layout.filledChunks(), [&](RowChunk at) {
-      // A copy of 0 of 16 bytes fills with zeros and reads nothing: so it is for
-      // rows that are not there and for the padding that products read.
+      // A copy of 0 of 16 bytes fills with zeros and reads nothing: so it is
+      // for rows that are not there and for the padding that products read.
       Value some = at.there;
       if (layout.filledChunks() > layout.dataChunks())
-        some = arith::AndIOp::create(b, some, at.chunk.less(layout.dataChunks()));
+        some =
+            arith::AndIOp::create(b, some, at.chunk.less(layout.dataChunks()));
       Value size =
           arith::SelectOp::create(b, some, i32(b, kChunkBytes), i32(b, 0));
       Value to = sharedPointer(b, layout.byteOfChunk(at.row, at.chunk));
-      Value from =
-          chunkPointer(b, adaptor.getBase(), at, bytesOfElement(type));
+      Value from = chunkPointer(b, adaptor.getBase(), at, bytesOfElement(type));
       NVVM::CpAsyncOp::create(b, to, from, uint32_t(kChunkBytes),
                               NVVM::LoadCacheModifierKind::CG, size);
     });
@@ -154,13 +157,15 @@ private:
       Value from = sharedPointer(b, layout.byteOfChunk(at.row, at.chunk));
       Value value = LLVM::LoadOp::create(b, chunk, from, kChunkBytes);
       LLVM::StoreOp::create(
-          b, value, chunkPointer(b, adaptor.getBase(), at, bytesOfElement(type)),
+          b, value,
+          chunkPointer(b, adaptor.getBase(), at, bytesOfElement(type)),
           kChunkBytes);
     });
   }
 
-  /// A thread writes the pairs of columns that it holds, row by row; of a column
-  /// vector, which the four lanes of a quad all hold, the first lane's copy.
+  /// A thread writes the pairs of columns that it holds, row by row; of a
+  /// column vector, which the four lanes of a quad all hold, the first lane's
+  /// copy.
   void storeFragment(ImplicitLocOpBuilder &b, StoreOp store,
                      OpAdaptor adaptor) const {
     TileType type = store.getTile().getType();
@@ -170,9 +175,8 @@ private:
     Place<Scalar> lane = FragmentLayout::ofLane(thread.lane);
     Scalar firstRow = lane.row + FragmentLayout::rowOfWarp(thread.warp);
     for (int64_t slot = 0; slot < layout.rowSlots(); ++slot) {
-      SmallVector<Value> found =
-          cloneBody(b, store.getRows(),
-                    ValueRange{firstRow + layout.rowOfSlot(slot)});
+      SmallVector<Value> found = cloneBody(
+          b, store.getRows(), ValueRange{firstRow + layout.rowOfSlot(slot)});
       Value there = found[1];
       if (type.isColumn())
         there = arith::AndIOp::create(b, there, lane.column.less(1));
@@ -186,8 +190,8 @@ private:
                               bytes);
         continue;
       }
-      Value row = advance(b, adaptor.getBase(),
-                          (offset + lane.column.wide()) * bytes);
+      Value row =
+          advance(b, adaptor.getBase(), (offset + lane.column.wide()) * bytes);
       for (int64_t pair = 0; pair < layout.columnSlots(); pair += 2) {
         int64_t reg = layout.registerOf(slot, pair);
         Value two = vectorOf(b, {element(b, adaptor.getTile(), reg),
@@ -200,8 +204,8 @@ private:
   }
 };
 
-/// One thread has a whole row: it reads the row from shared memory, and puts the
-/// mapped row there, over the old one or beside it.
+/// One thread has a whole row: it reads the row from shared memory, and puts
+/// the mapped row there, over the old one or beside it.
 struct LowerMapRows : TilePattern<MapRowsOp> {
   using TilePattern::TilePattern;
 
@@ -220,8 +224,7 @@ struct LowerMapRows : TilePattern<MapRowsOp> {
     storeRow(b, map.getResult().getType(), row, output);
     b.setInsertionPointAfter(loop);
     rewriter.replaceOp(
-        map,
-        i32(b, SharedLayout(map.getResult().getType()).getOffset()).value);
+        map, i32(b, SharedLayout(map.getResult().getType()).getOffset()).value);
     return success();
   }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Products of tiles: mma.sync m16n8k16 over the atoms of a warp, with operands that
-// ldmatrix reads from shared memory or that already lie in registers.
+// Products of tiles: mma.sync m16n8k16 over the atoms of a warp, with operands
+// that ldmatrix reads from shared memory or that already lie in registers.
 
 #include "lib/Conversion/TileToNvvm.h"
 
@@ -13,8 +13,8 @@ namespace {
 /// Four registers of ldmatrix.x4, or of a left operand.
 using Quad = SmallVector<Value, 4>;
 
-/// Reads 16 x 16 elements of a tile in shared memory as matrix operands. What the
-/// lane contributes to the addresses is computed once.
+/// Reads 16 x 16 elements of a tile in shared memory as matrix operands. What
+/// the lane contributes to the addresses is computed once.
 class MatrixReader {
 public:
   MatrixReader(ImplicitLocOpBuilder &b, TileType type, MatrixUse use)
@@ -28,8 +28,8 @@ public:
     Type word = b.getI32Type();
     auto quad = LLVM::LLVMStructType::getLiteral(b.getContext(),
                                                  {word, word, word, word});
-    auto layout = use == MatrixUse::Right ? NVVM::MMALayout::col
-                                          : NVVM::MMALayout::row;
+    auto layout =
+        use == MatrixUse::Right ? NVVM::MMALayout::col : NVVM::MMALayout::row;
     Value read = NVVM::LdMatrixOp::create(
         b, quad, pointer, b.getI32IntegerAttr(4),
         NVVM::MMALayoutAttr::get(b.getContext(), layout),
@@ -59,15 +59,16 @@ struct LowerDot : TilePattern<DotOp> {
     ImplicitLocOpBuilder b(dot.getLoc(), rewriter);
     TileType lhs = dot.getLhs().getType(), rhs = dot.getRhs().getType();
     if (!isa_and_present<SharedAttr>(rhs.getLayout()))
-      return rewriter.notifyMatchFailure(dot, "right side is not in shared memory");
+      return rewriter.notifyMatchFailure(dot,
+                                         "right side is not in shared memory");
     bool transposed = dot.getTransposed();
     FragmentLayout result(dot.getType());
     int64_t rowAtoms = result.getRowAtoms();
     int64_t columnAtoms = result.getColumnAtoms();
     SmallVector<Value> sums = startingSums(b, dot, adaptor, result);
 
-    MatrixReader right(b, rhs, transposed ? MatrixUse::RightTransposed
-                                          : MatrixUse::Right);
+    MatrixReader right(
+        b, rhs, transposed ? MatrixUse::RightTransposed : MatrixUse::Right);
     LeftSide left(b, lhs, adaptor.getLhs(), result, warps);
     Scalar zero = i32(b, 0);
     for (int64_t depth = 0; depth < lhs.getColumns(); depth += kAtomDepth) {
@@ -110,12 +111,12 @@ private:
         return reader->read(*warpRow + rows.rowOfAtom(atom), depth);
       FragmentLayout operand(type);
       Quad words;
-      int64_t first =
-          operand.registerOf(2 * atom, depth / kAtomColumns * 2);
+      int64_t first = operand.registerOf(2 * atom, depth / kAtomColumns * 2);
       for (int64_t i = 0; i < 8; i += 2)
-        words.push_back(bitcast(b, b.getI32Type(),
-                                vectorOf(b, {element(b, value, first + i),
-                                             element(b, value, first + i + 1)})));
+        words.push_back(
+            bitcast(b, b.getI32Type(),
+                    vectorOf(b, {element(b, value, first + i),
+                                 element(b, value, first + i + 1)})));
       return words;
     }
 
@@ -145,8 +146,8 @@ private:
                 ArrayRef<Value> right, MutableArrayRef<Value> sums) const {
     // NVVM takes bf16 pairs as words and f16 pairs as vectors.
     Type word = type.isBF16() ? Type(b.getI32Type()) : VectorType::get(2, type);
-    NVVM::MMATypes name = type.isBF16() ? NVVM::MMATypes::bf16
-                                        : NVVM::MMATypes::f16;
+    NVVM::MMATypes name =
+        type.isBF16() ? NVVM::MMATypes::bf16 : NVVM::MMATypes::f16;
     auto words = [&](ArrayRef<Value> values) {
       return llvm::map_to_vector(
           values, [&](Value value) { return bitcast(b, word, value); });

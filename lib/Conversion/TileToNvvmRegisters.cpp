@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Tiles in registers: bodies of maps cloned for each element that a thread holds,
-// reductions within a quad of lanes, and tiles that change their home.
+// Tiles in registers: bodies of maps cloned for each element that a thread
+// holds, reductions within a quad of lanes, and tiles that change their home.
 
 #include "lib/Conversion/TileToNvvm.h"
 
@@ -34,9 +34,9 @@ public:
     if (value.getParentBlock() != &body)
       return value;
     unsigned on = depends.lookup(value);
-    auto key = std::make_tuple(value.getAsOpaquePointer(),
-                               on & kRow ? rowSlot : 0,
-                               on & kColumn ? columnSlot : 0);
+    auto key =
+        std::make_tuple(value.getAsOpaquePointer(), on & kRow ? rowSlot : 0,
+                        on & kColumn ? columnSlot : 0);
     if (auto found = clones.find(key); found != clones.end())
       return found->second;
     if (auto argument = dyn_cast<BlockArgument>(value))
@@ -47,8 +47,10 @@ public:
       mapping.map(operand, (*this)(operand, rowSlot, columnSlot));
     });
     Operation *clone = b.clone(*op, mapping);
-    for (auto [from, to] : llvm::zip_equal(op->getResults(), clone->getResults()))
-      clones[{from.getAsOpaquePointer(), std::get<1>(key), std::get<2>(key)}] = to;
+    for (auto [from, to] :
+         llvm::zip_equal(op->getResults(), clone->getResults()))
+      clones[{from.getAsOpaquePointer(), std::get<1>(key), std::get<2>(key)}] =
+          to;
     return clones[key];
   }
 
@@ -125,7 +127,8 @@ struct LowerMap : TilePattern<MapOp> {
         // One instruction rounds two neighbours into one register.
         Value two = vectorOf(b, {cloneFor(round.getIn(), row, column),
                                  cloneFor(round.getIn(), row, column + 1)});
-        two = arith::TruncFOp::create(b, VectorType::get(2, round.getType()), two);
+        two = arith::TruncFOp::create(b, VectorType::get(2, round.getType()),
+                                      two);
         elements[reg] = element(b, two, 0);
         elements[reg + 1] = element(b, two, 1);
       }
@@ -194,10 +197,13 @@ struct LowerConvert : TilePattern<ConvertOp> {
     TileType from = convert.getInput().getType(), to = convert.getType();
     Value input = adaptor.getInput();
     if (from.isColumn() || to.isColumn())
-      return rewriter.notifyMatchFailure(convert, "column vectors stay in place");
-    if (isa<AccumulatorAttr>(from.getLayout()) && isa<OperandAttr>(to.getLayout()))
-      rewriter.replaceOp(convert, pad(b, FragmentLayout(from), FragmentLayout(to),
-                                      to.getElementType(), input));
+      return rewriter.notifyMatchFailure(convert,
+                                         "column vectors stay in place");
+    if (isa<AccumulatorAttr>(from.getLayout()) &&
+        isa<OperandAttr>(to.getLayout()))
+      rewriter.replaceOp(convert,
+                         pad(b, FragmentLayout(from), FragmentLayout(to),
+                             to.getElementType(), input));
     else if (isa<AccumulatorAttr>(from.getLayout()) &&
              isa<SharedAttr>(to.getLayout()))
       rewriter.replaceOp(convert, toShared(b, from, to, input));
@@ -244,17 +250,17 @@ private:
     SharedLayout shared(to);
     Thread thread(b);
     int64_t bytes = to.getElementType().getIntOrFloatBitWidth() / 8;
-    Value zero = arith::ConstantOp::create(b, b.getZeroAttr(to.getElementType()));
+    Value zero =
+        arith::ConstantOp::create(b, b.getZeroAttr(to.getElementType()));
     // Zeros fill the padding that products read.
-    int64_t columns = shared.filledChunks() * shared.elementsPerChunk() /
-                      kAtomColumns * 2;
+    int64_t columns =
+        shared.filledChunks() * shared.elementsPerChunk() / kAtomColumns * 2;
     for (int64_t slot = 0; slot < fragment.rowSlots(); ++slot)
       for (int64_t column = 0; column < columns; column += 2) {
         SmallVector<Value> two(2, zero);
         if (column < fragment.columnSlots())
           for (int64_t i : {0, 1})
-            two[i] =
-                element(b, input, fragment.registerOf(slot, column) + i);
+            two[i] = element(b, input, fragment.registerOf(slot, column) + i);
         LLVM::StoreOp::create(
             b, vectorOf(b, two),
             pairPointer(b, thread, fragment, shared, slot, column), 2 * bytes);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Gives each tile in shared memory its bytes: first fit over live ranges, since an
-// entry holds a handful of buffers. Offsets go into types, so nothing is computed
-// at run time.
+// Gives each tile in shared memory its bytes: first fit over live ranges, since
+// an entry holds a handful of buffers. Offsets go into types, so nothing is
+// computed at run time.
 
 #include "dialects/Tile/FragmentLayout.h"
 #include "lib/Transforms/Passes.h"
@@ -44,7 +44,8 @@ public:
     });
   }
 
-  /// Lays the buffers out, writes the offsets into types, and returns the total.
+  /// Lays the buffers out, writes the offsets into types, and returns the
+  /// total.
   int64_t allocate() {
     int64_t total = 0;
     for (Buffer &buffer : buffers) {
@@ -63,7 +64,8 @@ public:
   }
 
 private:
-  DenseMap<Operation *, std::pair<int64_t, int64_t>> span; // of op and its regions
+  DenseMap<Operation *, std::pair<int64_t, int64_t>>
+      span; // of op and its regions
   DenseMap<Value, size_t> bufferOf;
   std::vector<Buffer> buffers;
   SmallVector<Buffer *> placed;
@@ -92,7 +94,8 @@ private:
   void addValue(Value value) {
     auto type = cast<TileType>(value.getType());
     Operation *op = value.getDefiningOp();
-    // Each row is read and replaced by one thread, so it needs no second buffer.
+    // Each row is read and replaced by one thread, so it needs no second
+    // buffer.
     if (auto map = dyn_cast<MapRowsOp>(op))
       if (map.getInput().hasOneUse() && inShared(map.getInput()) &&
           map.getInput().getType() == type &&
@@ -104,10 +107,8 @@ private:
         return;
       }
     bufferOf[value] = buffers.size();
-    buffers.push_back({{value},
-                       span[op].first,
-                       lastUse(value),
-                       SharedLayout(type).bytes()});
+    buffers.push_back(
+        {{value}, span[op].first, lastUse(value), SharedLayout(type).bytes()});
   }
 
   int64_t firstFit(const Buffer &buffer) {
@@ -139,8 +140,9 @@ struct AllocateSharedPass
           << ": choose fewer rows or keys in the schedule";
       return signalPassFailure();
     }
-    entry->setAttr("tile.shared_bytes",
-                   IntegerAttr::get(IntegerType::get(&getContext(), 64), total));
+    entry->setAttr(
+        "tile.shared_bytes",
+        IntegerAttr::get(IntegerType::get(&getContext(), 64), total));
   }
 };
 } // namespace

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Says where each tile of an entry lives: the choice that turns whole tiles into
-// work of lanes and warps, made once, in types, before any code of a thread exists.
+// Says where each tile of an entry lives: the choice that turns whole tiles
+// into work of lanes and warps, made once, in types, before any code of a
+// thread exists.
 
 #include "dialects/Tile/FragmentLayout.h"
 #include "lib/Transforms/Passes.h"
@@ -35,7 +36,9 @@ private:
   MLIRContext *context;
   int64_t warps;
 
-  static TileType tileOf(Value value) { return cast<TileType>(value.getType()); }
+  static TileType tileOf(Value value) {
+    return cast<TileType>(value.getType());
+  }
 
   LogicalResult assign(Operation *op) {
     return TypeSwitch<Operation *, LogicalResult>(op)
@@ -81,7 +84,8 @@ private:
       return dot.emitOpError("expects both sides in bf16 or both in f16 on the "
                              "GPU, but got ")
              << lhs.getElementType() << " and " << rhs.getElementType();
-    // Keys pair up in fragments, as columns of one product and depth of the next.
+    // Keys pair up in fragments, as columns of one product and depth of the
+    // next.
     if (rhs.getRows() % kAtomDepth)
       return dot.emitOpError("expects keys to be a multiple of ")
              << kAtomDepth << ", but got " << rhs.getRows();
@@ -95,9 +99,9 @@ private:
 
   /// A loop carries tiles in registers: a buffer would have to be copied.
   LogicalResult assignLoop(scf::ForOp loop) {
-    for (auto [init, argument, result] : llvm::zip_equal(
-             loop.getInitArgsMutable(), loop.getRegionIterArgs(),
-             loop.getResults())) {
+    for (auto [init, argument, result] :
+         llvm::zip_equal(loop.getInitArgsMutable(), loop.getRegionIterArgs(),
+                         loop.getResults())) {
       if (!isa<TileType>(init.get().getType()))
         continue;
       Attribute layout = inRegisters(init.get());
@@ -158,9 +162,9 @@ private:
     TileType type = tileOf(value);
     if (FragmentLayout::isFragment(layout) &&
         type.getRows() % (kAtomRows * warps))
-      return emitError(value.getLoc())
-             << "expects rows to be a multiple of " << kAtomRows << " for each of "
-             << warps << " warps, but got " << type.getRows();
+      return emitError(value.getLoc()) << "expects rows to be a multiple of "
+                                       << kAtomRows << " for each of " << warps
+                                       << " warps, but got " << type.getRows();
     if (!type.isColumn() && type.getColumns() % kAtomColumns)
       return emitError(value.getLoc())
              << "expects columns to be a multiple of " << kAtomColumns

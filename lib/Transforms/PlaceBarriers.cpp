@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Places barriers and waits by following, in program order, which bytes of shared
-// memory were read and written since warps last met, and which copies are still
-// in flight. The only place where threads are made to wait for each other.
+// Places barriers and waits by following, in program order, which bytes of
+// shared memory were read and written since warps last met, and which copies
+// are still in flight. The only place where threads are made to wait for each
+// other.
 
 #include "dialects/Tile/FragmentLayout.h"
 #include "lib/Transforms/Passes.h"
@@ -120,8 +121,9 @@ private:
       state.pending.push_back({op, *access.copy});
   }
 
-  /// Waits until the copy at `index`, and so all older ones, have arrived. Their
-  /// bytes count as written by this thread: others see them after a barrier.
+  /// Waits until the copy at `index`, and so all older ones, have arrived.
+  /// Their bytes count as written by this thread: others see them after a
+  /// barrier.
   void wait(Operation *at, State &state, size_t index) {
     OpBuilder builder(at);
     NVVM::CpAsyncWaitGroupOp::create(builder, at->getLoc(),
@@ -132,10 +134,10 @@ private:
                         state.pending.begin() + index + 1);
   }
 
-  /// What an earlier trip did may still be under way in another warp when a trip
-  /// begins, so all of it counts as done since the last barrier. Copies of a trip
-  /// are waited for within it: then the count of copies in flight is the same on
-  /// every way to a place.
+  /// What an earlier trip did may still be under way in another warp when a
+  /// trip begins, so all of it counts as done since the last barrier. Copies of
+  /// a trip are waited for within it: then the count of copies in flight is the
+  /// same on every way to a place.
   void placeLoop(scf::ForOp loop, State &state) {
     State body = state;
     loop.getBody()->walk([&](Operation *op) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// FragmentLayout against the tables of the PTX ISA, written out here a second time
-// and in the ISA's own words, and against the lanes of ldmatrix.
+// FragmentLayout against the tables of the PTX ISA, written out here a second
+// time and in the ISA's own words, and against the lanes of ldmatrix.
 
 #include "dialects/Tile/FragmentLayout.h"
 
@@ -136,7 +136,8 @@ TEST_CASE("ldmatrix brings the fragments of the ISA") {
         auto left = received(MatrixUse::Left, lane, i, e);
         CHECK(left.row == isaRowA(lane, 2 * i + e));
         CHECK(left.column == isaColA(lane, 2 * i + e));
-        // Right operands: results 0, 1 are columns 0-7, results 2, 3 columns 8-15.
+        // Right operands: results 0, 1 are columns 0-7, results 2, 3 columns
+        // 8-15.
         int64_t b = i % 2 * 2 + e, atom = i / 2 * 8;
         auto right = received(MatrixUse::Right, lane, i, e);
         CHECK(right.row == isaRowB(lane, b));
@@ -147,7 +148,8 @@ TEST_CASE("ldmatrix brings the fragments of the ISA") {
       }
 }
 
-TEST_CASE("shared memory holds each element once and ldmatrix meets no conflict") {
+TEST_CASE(
+    "shared memory holds each element once and ldmatrix meets no conflict") {
   Tiles t;
   for (bool wide : {false, true})
     for (int64_t columns : {8, 16, 40, 64, 72, 80, 96, 128, 192, 256, 576}) {
@@ -156,8 +158,8 @@ TEST_CASE("shared memory holds each element once and ldmatrix meets no conflict"
       int64_t bytes = wide ? 4 : 2;
       std::set<int64_t> seen;
       for (int64_t row = 0; row < 32; ++row)
-        for (int64_t column = 0; column < layout.filledChunks() *
-                                              layout.elementsPerChunk();
+        for (int64_t column = 0;
+             column < layout.filledChunks() * layout.elementsPerChunk();
              ++column) {
           int64_t byte = layout.byteOf(row, column);
           CHECK(byte % bytes == 0);
