@@ -70,4 +70,31 @@ def ConvertScalarsToNvvmPass : Pass<"convert-scalars-to-nvvm", "::mlir::ModuleOp
                            "::mlir::cf::ControlFlowDialect"];
 }
 
+//===----------------------------------------------------------------------===//
+// tile to CPU
+//===----------------------------------------------------------------------===//
+
+def ConvertTileToCpuPass : Pass<"convert-tile-to-cpu", "::mlir::ModuleOp"> {
+  let summary = "Turns entries over tiles into functions over stack buffers";
+  let description = [{
+    Each `tile.entry` becomes `void f(words, cta)`. Tiles become buffers on the stack,
+    row-major, in f32, updated in place where an operand dies; operations on them
+    become loops over rows with vectors of `lanes` elements inside. Loads gather rows
+    straight from the caller's memory and widen them; products are register-blocked
+    loops. Rows that no store can see are left out of the loops.
+
+    Before: `%p = tile.map (%s, %m) { ... } : ...`
+    After: `scf.for` over rows, in it `scf.for` over vectors of columns.
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
+    "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect",
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"
+  ];
+  let options = [
+    Option<"lanes", "lanes", "int64_t", /*default=*/"16",
+           "f32 elements of a vector register: 16 for AVX-512, 8 for AVX2, 4 else">
+  ];
+}
+
 #endif // SACCADE_CONVERSION_PASSES_TD

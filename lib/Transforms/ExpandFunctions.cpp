@@ -2,7 +2,7 @@
 //
 // exp, log, tanh, sin, cos, powf and remf through exp2, log2, fma and integer
 // operations. Upstream's approximations reduce sine and cosine in one step,
-// which is wrong for rotary positions; these hold to arguments of 6e6.
+// which is wrong for rotary positions; these hold to arguments of 1e6 and more.
 
 #include "lib/Transforms/ExpandMath.h"
 
@@ -62,8 +62,9 @@ static Lane expandSine(Lane x, int32_t quarterTurns) {
   Lane r = fma(n, x.f(-0x1.921fb6p+0f), x);
   r = fma(n, x.f(0x1.777a5cp-25f), r);
   r = fma(n, x.f(0x1.ee59dap-50f), r);
-  // Holds the polynomials in their range where x is beyond reduction.
-  r = atMost(0.79f, atLeast(-0.79f, r));
+  // The rounding of 2 / pi lets |r| pass pi/4 by 4e-8 |x|. Beyond reduction,
+  // this holds the polynomials near [-1, 1].
+  r = atMost(1.1f, atLeast(-1.1f, r));
   Lane quarter = shifted.bitsToInt();
   if (quarterTurns)
     quarter = quarter + x.i(quarterTurns);
