@@ -182,7 +182,8 @@ LogicalResult CpuEmitter::map(tile::MapOp op, ArrayRef<Buffer> inputs,
       return failure();
     cloner.cloneUniform();
     loop(i64(0), rows, lanes, [&](Scalar row) {
-      cloner.bindLanes(rowIndex, laneIndices(*this, row, to.rows));
+      if (!rowIndex.use_empty())
+        cloner.bindLanes(rowIndex, laneIndices(*this, row, to.rows));
       for (auto [argument, input] : llvm::zip_equal(arguments, inputs))
         cloner.bindLanes(argument, load(vectorType(), at(input, row)));
       cloner.cloneVarying();
@@ -204,7 +205,8 @@ LogicalResult CpuEmitter::map(tile::MapOp op, ArrayRef<Buffer> inputs,
         cloner.bindUniform(argument, load(b.getF32Type(), at(input, row)));
     cloner.cloneUniform();
     loop(0, to.pitch, lanes, [&](Scalar column) {
-      cloner.bindLanes(columnIndex, laneIndices(*this, column, to.columns));
+      if (!columnIndex.use_empty())
+        cloner.bindLanes(columnIndex, laneIndices(*this, column, to.columns));
       for (auto [argument, input] : llvm::zip_equal(arguments, inputs))
         if (!input.isColumn())
           cloner.bindLanes(argument,

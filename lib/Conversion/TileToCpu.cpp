@@ -35,7 +35,7 @@ private:
   LogicalResult lowerFor(scf::ForOp op);
   LogicalResult lowerIf(scf::IfOp op);
   LogicalResult lowerMap(tile::MapOp op);
-  void lowerDot(tile::DotOp op);
+  LogicalResult lowerDot(tile::DotOp op);
 
   Value rowsOf(Value tile, Operation *at) {
     Value rows = live.get(tile, at);
@@ -125,10 +125,7 @@ LogicalResult EntryLowering::lower(Operation *op) {
         finish(op, to);
         return success();
       })
-      .Case([&](tile::DotOp dot) {
-        lowerDot(dot);
-        return success();
-      })
+      .Case([&](tile::DotOp dot) { return lowerDot(dot); })
       .Case([&](tile::ConvertOp convert) {
         Buffer from = buffers.lookup(convert.getInput());
         Buffer to = target(op, {convert.getInput()});
@@ -173,7 +170,9 @@ LogicalResult EntryLowering::lowerMap(tile::MapOp op) {
   return success();
 }
 
-void EntryLowering::lowerDot(tile::DotOp op) {
+LogicalResult EntryLowering::lowerDot(tile::DotOp op) {
+  if (op.getType().isColumn())
+    return op.emitOpError("expects a product of at least 2 columns on the CPU");
   Value rows = rowsOf(op);
   Buffer rhs = buffers.lookup(op.getRhs());
   if (op.getTransposed() && !rhs.transposed)
@@ -189,6 +188,7 @@ void EntryLowering::lowerDot(tile::DotOp op) {
     e.copy(buffers.lookup(accumulator), to, rows);
   e.dot(buffers.lookup(op.getLhs()), rhs, to, bool(accumulator), rows);
   finish(op, to);
+  return success();
 }
 
 //===----------------------------------------------------------------------===//

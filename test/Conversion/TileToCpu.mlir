@@ -1,0 +1,78 @@
+// RUN: saccade-opt %s -convert-tile-to-cpu=lanes=16 -split-input-file | FileCheck %s
+
+#items = #tile.items<rows = 16, group = 1, heads = 1, keys = 16, row_block = 0>
+#schedule = #tile.schedule<rows = 16, keys = 16, warps = 1, weights = f32>
+
+// What depends on the row alone stays scalar, ahead of the loop over columns; the
+// map overwrites its input, so there is one buffer.
+// CHECK-LABEL: func.func @maps_in_vectors
+// CHECK-SAME: (%[[WORDS:.*]]: !llvm.ptr, %{{.*}}: i32)
+tile.entry @maps_in_vectors attend #items #schedule {
+^bb0(%words: !tile.words):
+  %one = arith.constant 1.0 : f32
+  // CHECK: llvm.alloca
+  // CHECK-NOT: llvm.alloca
+  %x = tile.fill %one : f32 -> !tile.tile<16x64xf32>
+  // CHECK: scf.for
+  // CHECK: %[[REAL:.*]] = arith.sitofp %{{.*}} : i32 to f32
+  // CHECK: scf.for
+  // CHECK: llvm.load {{.*}} -> vector<16xf32>
+  // CHECK: vector.broadcast %[[REAL]]
+  // CHECK: arith.addf {{.*}} fastmath<contract> : vector<16xf32>
+  // CHECK: llvm.store {{.*}} : vector<16xf32>
+  %y = tile.map (%x) {
+  ^bb0(%e: f32, %row: i32, %column: i32):
+    %real = arith.sitofp %row : i32 to f32
+    %s = arith.addf %e, %real : f32
+    tile.yield %s : f32
+  } : (!tile.tile<16x64xf32>) -> !tile.tile<16x64xf32>
+}
+
+// -----
+
+#items = #tile.items<rows = 64, group = 1, heads = 1, keys = 64, row_block = 0>
+#schedule = #tile.schedule<rows = 64, keys = 64, warps = 1, weights = f32>
+
+// Keys are transposed while they are gathered, and the product is a loop over k of
+// register blocks. The count of rows is that of the rows that the store writes.
+// CHECK-LABEL: func.func @multiplies_live_rows
+tile.entry @multiplies_live_rows attend #items #schedule {
+^bb0(%words: !tile.words):
+  %n = tile.word %words[0] : i32
+  %q = tile.word %words[1] : !tile.address
+  %k = tile.word %words[2] : !tile.address
+  %o = tile.word %words[3] : !tile.address
+  %c64 = arith.constant 64 : i64
+  // CHECK: %[[LIVE:.*]] = scf.for {{.*}} iter_args
+  // CHECK: arith.cmpi slt
+  // CHECK: scf.for {{.*}} to %[[LIVE]]
+  %a = tile.load %q rows {
+  ^bb0(%row: i32):
+    %wide = arith.extsi %row : i32 to i64
+    %offset = arith.muli %wide, %c64 : i64
+    %there = arith.cmpi slt, %row, %n : i32
+    tile.yield %offset, %there : i64, i1
+  } : !tile.tile<64x64xbf16>
+  // CHECK: vector.shuffle {{.*}} : vector<16xf32>, vector<16xf32>
+  %b = tile.load %k rows {
+  ^bb0(%row: i32):
+    %wide = arith.extsi %row : i32 to i64
+    %offset = arith.muli %wide, %c64 : i64
+    %there = arith.constant true
+    tile.yield %offset, %there : i64, i1
+  } : !tile.tile<64x64xbf16>
+  // CHECK: %[[WHOLE:.*]] = arith.divui %[[LIVE]]
+  // CHECK-COUNT-16: vector.fma
+  // CHECK-COUNT-16: vector.fma
+  // CHECK-NOT: vector.fma
+  %s = tile.dot %a, %b transposed : !tile.tile<64x64xbf16>, !tile.tile<64x64xbf16> -> !tile.tile<64x64xf32>
+  // CHECK: scf.for {{.*}} to %[[LIVE]]
+  // CHECK: scf.if
+  tile.store %s to %o rows {
+  ^bb0(%row: i32):
+    %wide = arith.extsi %row : i32 to i64
+    %offset = arith.muli %wide, %c64 : i64
+    %there = arith.cmpi slt, %row, %n : i32
+    tile.yield %offset, %there : i64, i1
+  } : !tile.tile<64x64xf32>
+}
