@@ -7,7 +7,9 @@
 
 #include "dialects/Attn/Attn.h"
 #include "dialects/Tile/Tile.h"
+#include "lib/Conversion/CpuPipeline.h"
 #include "lib/Conversion/Passes.h"
+#include "lib/Target/CpuTarget.h"
 #include "lib/Transforms/Passes.h"
 
 #include "mlir/Pass/PassRegistry.h"
@@ -66,7 +68,11 @@ void saccade::buildTilePipeline(OpPassManager &pm,
   stage.cleanUp();
 }
 
-void saccade::buildTargetPipeline(OpPassManager &, const PipelineOptions &) {}
+void saccade::buildTargetPipeline(OpPassManager &pm,
+                                  const PipelineOptions &options) {
+  if (options.isCpu())
+    buildCpuPipeline(pm, CpuMachine::host().lanes());
+}
 
 void saccade::registerDialects(DialectRegistry &registry) {
   registry.insert<arith::ArithDialect, attn::AttnDialect, func::FuncDialect,
@@ -107,4 +113,6 @@ void saccade::registerPasses() {
   level("saccade-attn", "attn to attn: bounds and schedules",
         buildAttnPipeline);
   level("saccade-tile", "attn to tile, for every target", buildTilePipeline);
+  level("saccade-target", "tile to the LLVM dialect of the target",
+        buildTargetPipeline);
 }
