@@ -30,6 +30,7 @@ LogicalResult collectNeeded(LoadOp load, Operation *first,
                             SetVector<Operation *> &needed) {
   BackwardSliceOptions options;
   options.omitBlockArguments = true;
+  options.inclusive = true;
   options.filter = [&](Operation *op) {
     return op->getBlock() == load->getBlock() && first->isBeforeInBlock(op);
   };
@@ -37,11 +38,9 @@ LogicalResult collectNeeded(LoadOp load, Operation *first,
   getUsedValuesDefinedAbove(load.getRows(), captured);
   captured.insert(load.getBase());
   for (Value value : captured)
-    if (Operation *op = value.getDefiningOp(); op && options.filter(op)) {
-      needed.insert(op);
+    if (Operation *op = value.getDefiningOp(); op && options.filter(op))
       if (failed(getBackwardSlice(op, &needed, options)))
         return failure();
-    }
   for (Operation *op : needed)
     if (!isPure(op) || op->getNumRegions())
       return failure();
