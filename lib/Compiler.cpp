@@ -218,6 +218,10 @@ LogicalResult Compiler::generate(const Signature &signature) {
     const TargetEntry &target = code.entry(*entry.getString("name"));
     entry["threads"] = target.threads;
     entry["shared_bytes"] = target.sharedBytes;
+    if (target.registers >= 0) {
+      entry["registers"] = target.registers;
+      entry["spilled_bytes"] = target.spilledBytes;
+    }
     entry["binary"] = 0;
     entry["format"] = code.format;
   }

@@ -10,6 +10,7 @@
 #include "lib/Conversion/CpuPipeline.h"
 #include "lib/Conversion/Passes.h"
 #include "lib/Target/CpuTarget.h"
+#include "lib/Target/PtxTarget.h"
 #include "lib/Transforms/Passes.h"
 
 #include "mlir/Pass/PassRegistry.h"
@@ -19,8 +20,9 @@ using namespace mlir;
 using namespace saccade;
 
 static constexpr llvm::StringLiteral kOptional[] = {
-    "attn-derive-tile-bounds", "tile-split-full-tiles", "tile-fuse-maps",
-    "canonicalize", "cse"};
+    "attn-derive-tile-bounds", "tile-split-full-tiles",
+    "tile-fuse-maps",          "tile-issue-loads-early",
+    "canonicalize",            "cse"};
 
 ArrayRef<llvm::StringLiteral> saccade::optionalPasses() { return kOptional; }
 
@@ -68,10 +70,31 @@ void saccade::buildTilePipeline(OpPassManager &pm,
   stage.cleanUp();
 }
 
+static void buildGpuPipeline(OpPassManager &pm,
+                             const PipelineOptions &options) {
+  Stage stage{pm, options};
+  const GpuChip *chip = GpuChip::find(options.target);
+  // tile, scf, arith, math, vector
+  pm.addPass(createExpandMathPass());
+  stage.cleanUp();
+  pm.addNestedPass<tile::EntryOp>(createAssignLayoutsPass());
+  // Before bytes are dealt out, since it makes tiles live longer.
+  stage.optional<tile::EntryOp>(createIssueLoadsEarlyPass());
+  pm.addNestedPass<tile::EntryOp>(
+      createAllocateSharedPass({chip ? chip->sharedBytes : 0}));
+  pm.addNestedPass<tile::EntryOp>(createPlaceBarriersPass());
+  // llvm, nvvm, scf, arith, math, vector
+  pm.addPass(createConvertTileToNvvmPass());
+  // llvm, nvvm
+  pm.addPass(createConvertScalarsToNvvmPass());
+}
+
 void saccade::buildTargetPipeline(OpPassManager &pm,
                                   const PipelineOptions &options) {
   if (options.isCpu())
     buildCpuPipeline(pm, CpuMachine::host().lanes());
+  else
+    buildGpuPipeline(pm, options);
 }
 
 void saccade::registerDialects(DialectRegistry &registry) {

@@ -6,6 +6,9 @@
 #include "lib/TargetCode.h"
 
 #include "lib/Target/CpuTarget.h"
+#include "lib/Target/PtxTarget.h"
+
+#include <chrono>
 
 using namespace mlir;
 using namespace saccade;
@@ -36,11 +39,57 @@ static LogicalResult generateCpuCode(ModuleOp module,
   return success();
 }
 
+static LogicalResult generateGpuCode(ModuleOp module, const GpuChip &chip,
+                                     const CompileOptions &options,
+                                     TargetCode &code) {
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point begin = Clock::now();
+  auto lap = [&](StringRef stage) {
+    std::chrono::duration<double, std::milli> spent = Clock::now() - begin;
+    code.stagesMs.emplace_back(stage, spent.count());
+    begin = Clock::now();
+  };
+  code.target = chip.name.str();
+  code.driver = chip.driver;
+  for (const GpuEntry &entry : gpuEntries(module))
+    code.entries.push_back({entry.name, entry.threads, entry.sharedBytes});
+
+  std::string ir, ptx;
+  if (failed(emitPtx(module, chip, ptx, options.keepStages ? &ir : nullptr)))
+    return failure();
+  lap("ptx");
+  if (options.keepStages) {
+    code.stages.emplace_back("llvm", std::move(ir));
+    code.stages.emplace_back("ptx", ptx);
+  }
+  if (!options.assemble) {
+    code.binary = std::move(ptx);
+    code.format = "ptx";
+    return success();
+  }
+  SmallVector<GpuResources> resources;
+  if (failed(assemblePtx(module.getLoc(), ptx, chip, code.binary, resources)))
+    return failure();
+  lap("cubin");
+  code.format = "cubin";
+  if (options.keepStages)
+    code.stages.emplace_back("cubin", code.binary);
+  for (TargetEntry &entry : code.entries)
+    for (const GpuResources &found : resources)
+      if (found.name == entry.name) {
+        entry.registers = found.registers;
+        entry.spilledBytes = found.spillStoreBytes + found.spillLoadBytes;
+      }
+  return success();
+}
+
 LogicalResult saccade::generateCode(ModuleOp module,
                                     const CompileOptions &options,
                                     TargetCode &code) {
   if (options.target == "cpu")
     return generateCpuCode(module, options, code);
+  if (const GpuChip *chip = GpuChip::find(options.target))
+    return generateGpuCode(module, *chip, options, code);
   return module.emitError("expects a target with a code generator, but got '")
          << options.target << "'";
 }

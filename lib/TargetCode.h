@@ -17,6 +17,8 @@ struct TargetEntry {
   std::string name;
   int64_t threads = 1;
   int64_t sharedBytes = 0;
+  /// GPU, once assembled: of a thread. Negative where it is not known.
+  int64_t registers = -1, spilledBytes = -1;
 };
 
 struct TargetCode {

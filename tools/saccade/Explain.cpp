@@ -62,8 +62,10 @@ void ExplainCommand::run() {
                             entry["shared_bytes"].dump() + " shared bytes";
     if (entry.contains("registers"))
       resources += ", " + entry["registers"].dump() + " registers, " +
-                   entry["spilled_bytes"].dump() + " bytes spilled, " +
-                   entry["blocks_per_processor"].dump() + " blocks per SM";
+                   entry["spilled_bytes"].dump() + " bytes spilled";
+    if (entry.contains("blocks_per_processor"))
+      resources +=
+          ", " + entry["blocks_per_processor"].dump() + " blocks per SM";
     rows.push_back({"  resources", resources});
   }
   for (const json &mask : report.value("masks", json::array()))
