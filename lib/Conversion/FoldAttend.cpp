@@ -86,15 +86,20 @@ Value AttendEmitter::loadCacheTile(ImplicitLocOpBuilder &b,
   if (!body)
     return load;
   return emitMapRows(
-      b, load, [&](ImplicitLocOpBuilder &b, Value x, Scalar row) {
-        Scalar j = Scalar{&b, first} + row;
+      b, load, [&](ImplicitLocOpBuilder &b, Value x, Scalar at) -> Value {
+        Scalar j = Scalar{&b, first} + at;
         auto position = [&](attn::Position p) -> Value {
           if (p == attn::Position::head)
             return item.in(b).kvHead;
           return p == attn::Position::slot ? walk.row(b, j).slot
                                            : walk.position(b, j).first;
         };
-        return variant.inlined(b, item, body, x, position).front();
+        Value row = variant.inlined(b, item, body, x, position).front();
+        if (!values)
+          return row; // the mask takes care of such logits
+        // Rows that are not there stay zero: the function may make infinities
+        // of them, which a weight of 0 would turn into NaN.
+        return arith::SelectOp::create(b, walk.position(b, j).second, row, x);
       });
 }
 
