@@ -152,8 +152,11 @@ Value LiveRows::get(Value tile, Operation *at) const {
   if (member == classes.member_end())
     return {};
   auto group = groups.find(*member);
-  if (group == groups.end() || !group->second.count ||
-      !group->second.block->findAncestorOpInBlock(*at))
+  if (group == groups.end() || !group->second.count)
+    return {};
+  // A constant tile may stand before the count.
+  Operation *place = group->second.block->findAncestorOpInBlock(*at);
+  if (!place || !group->second.count.getDefiningOp()->isBeforeInBlock(place))
     return {};
   return group->second.count;
 }
