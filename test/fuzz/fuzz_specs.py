@@ -76,7 +76,7 @@ def mutate(text, corpus, rng):
     return text
 
 
-def run(command, text):
+def run(command, text, limit=60):
     """Exit code (negative for a signal), output, and the last error lines."""
     try:
         done = subprocess.run(
@@ -84,11 +84,11 @@ def run(command, text):
             input=text.encode(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            timeout=60,
+            timeout=limit,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return 124, "", "no end within 60 s"
+        return 124, "", f"no end within {limit} s"
     tail = done.stderr.decode(errors="replace")[-3000:]
     return done.returncode, done.stdout.decode(errors="replace"), tail
 
@@ -131,6 +131,11 @@ def main():
     rng = random.Random(options.seed)
     corpus = load_corpus()
     command = [options.opt, "-split-input-file", "-mlir-disable-threading"]
+    examples = [path.read_text() for path in (SOURCE / "examples").glob("*.mlir")]
+    code, _, error = run(command + options.passes, SPLIT.join(examples), 300)
+    if code != 0:
+        print(f"the examples themselves end with exit code {code}\n{error}")
+        return 1
     start, tried, accepted, bad = time.monotonic(), 0, 0, []
     while tried < options.count:
         if options.seconds and time.monotonic() - start > options.seconds:
