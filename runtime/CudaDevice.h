@@ -64,7 +64,7 @@ public:
   /// and quoted where it fails.
   static Status load(CudaDevice &device, const Manifest &manifest,
                      std::span<const std::string_view> sections,
-                     std::unique_ptr<CudaCode> &code);
+                     std::unique_ptr<CudaCode> &result);
   ~CudaCode();
 
   CudaDevice &device() const { return owner; }

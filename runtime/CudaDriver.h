@@ -27,6 +27,7 @@ enum : CUresult {
   CUDA_ERROR_NOT_READY = 600,
 };
 
+// NOLINTBEGIN(readability-identifier-naming): the names of cuda.h.
 enum CUdevice_attribute : int {
   CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT = 16,
   CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR = 75,
@@ -47,6 +48,8 @@ enum CUjit_option : int {
   CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES = 6,
   CU_JIT_LOG_VERBOSE = 12,
 };
+
+// NOLINTEND(readability-identifier-naming)
 
 enum CUstreamCaptureStatus : int { CU_STREAM_CAPTURE_STATUS_NONE = 0 };
 

@@ -100,16 +100,15 @@ SaccadeStatus saccade_memory_free(DLDevice device, void *memory) {
   return SACCADE_OK;
 }
 
-SaccadeStatus saccade_memory_copy(void *to, DLDevice to_device,
-                                  const void *from, DLDevice from_device,
-                                  size_t bytes, void *stream) {
-  CudaDevice *target, *source;
-  SACCADE_TRY(deviceOf(to_device, target));
-  SACCADE_TRY(deviceOf(from_device, source));
+SaccadeStatus saccade_memory_copy(void *to, DLDevice target, const void *from,
+                                  DLDevice source, size_t bytes, void *stream) {
+  CudaDevice *cudaTarget, *cudaSource;
+  SACCADE_TRY(deviceOf(target, cudaTarget));
+  SACCADE_TRY(deviceOf(source, cudaSource));
   if (bytes == 0)
     return SACCADE_OK;
   SACCADE_TRY(notNull("saccade_memory_copy", {{"to", to}, {"from", from}}));
-  CudaDevice *cuda = target ? target : source;
+  CudaDevice *cuda = cudaTarget ? cudaTarget : cudaSource;
   if (!cuda) {
     memmove(to, from, bytes);
     return SACCADE_OK;

@@ -84,7 +84,7 @@ struct BlobView {
 Status readBlob(std::string_view blob, BlobView &view);
 
 /// Reads and checks a manifest for a blob of so many sections.
-Status parseManifest(std::string_view json, size_t sections,
+Status parseManifest(std::string_view text, size_t sections,
                      Manifest &manifest);
 
 int32_t bytesOf(DType dtype);

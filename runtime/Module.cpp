@@ -11,13 +11,14 @@ Status SaccadeModule::load(std::string_view blob,
                            const SaccadeCpuLoader *loader,
                            std::unique_ptr<SaccadeModule> &result) {
   std::unique_ptr<SaccadeModule> module(new SaccadeModule);
+  // First: the loader is released whatever happens next.
+  if (loader)
+    module->loader = *loader;
   module->blob = blob;
   SACCADE_TRY(readBlob(module->blob, module->view));
   SACCADE_TRY(parseManifest(module->view.manifest, module->view.sections.size(),
                             module->contents));
   module->text = module->view.manifest;
-  if (loader)
-    module->loader = *loader;
   result = std::move(module);
   return SACCADE_OK;
 }

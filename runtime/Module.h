@@ -18,7 +18,7 @@ struct SaccadeModule {
   using Status = saccade::rt::Status;
 
   static Status load(std::string_view blob, const SaccadeCpuLoader *loader,
-                     std::unique_ptr<SaccadeModule> &module);
+                     std::unique_ptr<SaccadeModule> &result);
   ~SaccadeModule();
 
   const saccade::rt::Manifest &manifest() const { return contents; }

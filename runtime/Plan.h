@@ -17,13 +17,13 @@ struct SaccadePlan {
 
   static Status create(SaccadeModule &module, DLDevice device,
                        const SaccadeCapacity &capacity,
-                       std::unique_ptr<SaccadePlan> &plan);
+                       std::unique_ptr<SaccadePlan> &result);
   /// Workspace bytes for any device.
   static Status bytes(const SaccadeModule &module,
                       const SaccadeCapacity &capacity, size_t &bytes);
   ~SaccadePlan();
 
-  Status update(const SaccadeBatch &batch, void *stream);
+  Status update(const SaccadeBatch &source, void *stream);
   Status run(std::span<const SaccadeArgument> values, void *stream);
   const std::string &describe();
 
@@ -31,8 +31,9 @@ private:
   SaccadePlan(SaccadeModule &module, DLDevice device)
       : module(module), device(device) {}
   Status allocate(const SaccadeCapacity &capacity);
-  Status upload(const saccade::rt::Batch &batch,
-                const std::vector<saccade::rt::EntryWork> &work, void *stream);
+  Status upload(const saccade::rt::Batch &fresh,
+                const std::vector<saccade::rt::EntryWork> &freshWork,
+                void *stream);
   void putTables(size_t entry);
 
   SaccadeModule &module;

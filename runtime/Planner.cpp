@@ -83,7 +83,7 @@ EntryWork saccade::rt::planEntry(const Manifest &manifest, const Entry &entry,
   using Slot = std::pair<double, int32_t>;
   std::priority_queue<Slot, std::vector<Slot>, std::greater<>> leastLoaded;
   for (int32_t cta = 0; cta < ctas; ++cta)
-    leastLoaded.push({0.0, cta});
+    leastLoaded.emplace(0.0, cta);
   std::vector<int32_t> owner(items.size());
   EntryWork work;
   work.load.resize(ctas);
@@ -94,7 +94,7 @@ EntryWork saccade::rt::planEntry(const Manifest &manifest, const Entry &entry,
     owner[i] = cta;
     work.load[cta] = load + items[i].cost;
     ++work.ctaBegin[cta + 1];
-    leastLoaded.push({work.load[cta], cta});
+    leastLoaded.emplace(work.load[cta], cta);
   }
   std::partial_sum(work.ctaBegin.begin(), work.ctaBegin.end(),
                    work.ctaBegin.begin());

@@ -9,14 +9,16 @@
 #include <utility>
 
 namespace {
-std::string &message() {
+std::string &lastMessage() {
   thread_local std::string text;
   return text;
 }
 } // namespace
 
-void saccade::rt::setError(std::string text) { message() = std::move(text); }
+void saccade::rt::setError(std::string message) {
+  lastMessage() = std::move(message);
+}
 
-const char *saccade_last_error(void) { return message().c_str(); }
+const char *saccade_last_error(void) { return lastMessage().c_str(); }
 
-void saccade_set_error(const char *text) { message() = text ? text : ""; }
+void saccade_set_error(const char *text) { lastMessage() = text ? text : ""; }

@@ -66,10 +66,11 @@ SACCADE_API SaccadeStatus saccade_memory_alloc(DLDevice device, size_t bytes,
                                                void **memory);
 SACCADE_API SaccadeStatus saccade_memory_free(DLDevice device, void *memory);
 
-/* Copies between any two devices in stream order and waits until it is done. */
-SACCADE_API SaccadeStatus saccade_memory_copy(void *to, DLDevice to_device,
+/* Copies bytes from memory of source to memory of target, any two devices, in
+ * stream order, and waits until it is done. */
+SACCADE_API SaccadeStatus saccade_memory_copy(void *to, DLDevice target,
                                               const void *from,
-                                              DLDevice from_device,
+                                              DLDevice source,
                                               size_t bytes, void *stream);
 
 /* Waits until the stream has done all of its work. */
@@ -92,8 +93,9 @@ typedef struct SaccadeModule SaccadeModule;
 
 /* Turns an object file into callable code: the runtime itself has no loader for
  * CPU code. load returns NULL after it has called saccade_set_error, and may be
- * called from several threads; what it returns stays valid until release, which
- * is called once per module (it may be NULL) when the module dies. */
+ * called from several threads; what it returns stays valid until release (which
+ * may be NULL). release is called once: when the module dies, or when loading
+ * its blob fails. */
 typedef struct SaccadeCpuLoader {
   void *context;
   SaccadeCpuEntry (*load)(void *context, const void *object, size_t bytes,

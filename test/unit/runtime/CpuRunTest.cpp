@@ -228,8 +228,10 @@ TEST_CASE("cpu: the C API refuses null pointers and wrong devices") {
   saccade_plan_destroy(nullptr);
 
   int before = releases;
-  SaccadeModule *module =
-      load(manifest("ragged"), PlainKernel::run<Kind::Ragged>);
+  SaccadeModule *module = nullptr;
+  CHECK(saccade_module_load("x", 1, &kLoader, &module) == SACCADE_BAD_BLOB);
+  CHECK(releases == before + 1);
+  module = load(manifest("ragged"), PlainKernel::run<Kind::Ragged>);
   REQUIRE(module);
   SaccadePlan *plan = nullptr;
   SaccadeCapacity capacity = {};
@@ -253,7 +255,7 @@ TEST_CASE("cpu: the C API refuses null pointers and wrong devices") {
                SACCADE_INVALID_ARGUMENT,
                "@sample: expects an entry below 1, but got 1"));
   saccade_module_destroy(module);
-  CHECK(releases == before + 1);
+  CHECK(releases == before + 2);
 }
 
 TEST_CASE("cpu: a loader that is missing, and one that fails") {
