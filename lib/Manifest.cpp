@@ -195,7 +195,7 @@ json::Object saccade::describeEntry(tile::EntryOp entry,
                                     const Signature &signature, size_t index) {
   tile::ItemsAttr items = entry.getItems();
   bool append = entry.getKind() == tile::EntryKind::append;
-  json::Object object{{"name", entry.getSymName()},
+  json::Object object{{"name", entry.getSymName().str()},
                       {"kind", append ? "append" : "attend"},
                       {"rows_per_item", items.getRows()},
                       {"group", items.getGroup()},
