@@ -124,6 +124,7 @@ private:
       result.stages.emplace_back(stage, std::move(content));
   }
   bool endsWith(StringRef stage) const { return options.until == stage; }
+  void reportMasks();
   void reportEntries(const Signature &signature);
 
   Spec &spec;
@@ -187,6 +188,27 @@ LogicalResult Compiler::lower(StringRef stage, Build build) {
   return lowered;
 }
 
+/// How each mask became bounds on key tiles, or that it did not.
+void Compiler::reportMasks() {
+  json::Array masks;
+  for (auto variant : spec.module().getOps<attn::VariantOp>()) {
+    if (!variant.getBodyOf<attn::MaskOp>())
+      continue;
+    json::Object mask{{"variant", variant.getSymName().str()}};
+    auto bounds = variant.getBodyOf<attn::BoundsOp>();
+    mask["intervals"] =
+        bounds
+            ? int64_t(
+                  bounds.getBody().front().getTerminator()->getNumOperands() /
+                  4)
+            : 0;
+    if (bounds)
+      mask["bounds"] = print(bounds);
+    masks.push_back(std::move(mask));
+  }
+  result.report["masks"] = std::move(masks);
+}
+
 void Compiler::reportEntries(const Signature &signature) {
   size_t appends = 0;
   spec.module().walk([&](tile::EntryOp entry) {
@@ -238,7 +260,7 @@ LogicalResult Compiler::generate(const Signature &signature) {
   // Beside what the runtime reads: what `saccade explain` tells of a kernel
   // that comes from a cache.
   json::Object told;
-  for (StringRef field : {"key", "disabled", "remarks"})
+  for (StringRef field : {"key", "disabled", "remarks", "masks"})
     if (json::Value *value = result.report.get(field))
       told[field] = *value;
   manifest["report"] = std::move(told);
@@ -271,6 +293,7 @@ SaccadeStatus Compiler::runStages() {
   if (failed(lower("attn", buildAttnPipeline)))
     return SACCADE_BAD_SPEC;
   keep("mlir", print(spec.module()));
+  reportMasks();
   if (endsWith("mlir"))
     return SACCADE_OK;
 

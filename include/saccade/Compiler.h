@@ -91,7 +91,8 @@ saccade_compilation_stage(const SaccadeCompilation *compilation,
                           const char *stage, size_t *bytes);
 
 /* What was done, as a JSON object: kernel, target, schedule, disabled, key (the
- * content key of the kernel), stages_ms (milliseconds by stage), remarks (what
+ * content key of the kernel), stages_ms (milliseconds by stage), masks (the
+ * bounds that were derived), remarks (what
  * was given up, and why), arguments, results and entries (as in the manifest). */
 SACCADE_API const char *
 saccade_compilation_report(const SaccadeCompilation *compilation);

@@ -119,7 +119,7 @@ SaccadeStatus saccade_kernel_explain(SaccadeKernel *kernel,
     if (SaccadeStatus status = saccade_device_info(*device, &info);
         status != SACCADE_OK)
       return status;
-    report["device"] = info.name;
+    report["device"] = std::string(info.name); // its own copy
     addDevice(module, *device, *entries);
   }
   kernel->explanation = formatv("{0:2}", json::Value(std::move(report)));

@@ -246,8 +246,9 @@ class BatchView:
             values = getattr(part, field)
             if values is None:
                 continue
-            if isinstance(values, (list, tuple)):
-                values = _tensors.int32(values, f"{name}.{field}")
+            if isinstance(values, (list, tuple)) or _tensors.on_host(values):
+                # Copied into the plan, so other integers may be converted first.
+                values = _tensors.int32(values, f"{name}.{field}", rank=2)
             view = _tensors.View()
             setattr(struct, field, view.show(values, "i32", f"{name}.{field}"))
             self.kept.append(view)

@@ -158,8 +158,8 @@ def empty_like(example: Any, shape: tuple[int, ...], dtype: str) -> Any:
     )
 
 
-def int32(values: Any, name: str) -> np.ndarray:
-    """A one-dimensional list of integers on the host, as int32; checked."""
+def int32(values: Any, name: str, rank: int = 1) -> np.ndarray:
+    """Integers on the host, in at most `rank` dimensions, as int32; checked."""
     if is_torch(values) and values.device.type != "cpu":
         raise TypeError(
             f"'{name}': expects integers on the host, but got {values.device}"
@@ -167,7 +167,7 @@ def int32(values: Any, name: str) -> np.ndarray:
     array = np.asarray(values)
     if array.size == 0:
         array = array.astype(np.int32)
-    if array.dtype.kind not in "iu" or array.ndim != 1:
+    if array.dtype.kind not in "iu" or not 1 <= array.ndim <= rank:
         raise TypeError(
             f"'{name}': expects a list of integers, but got {array.dtype} of shape {array.shape}"
         )

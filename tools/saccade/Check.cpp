@@ -119,8 +119,11 @@ CheckReport saccade::cli::checkResults(Workload &workload,
   std::vector<std::vector<double>> wanted;
   std::vector<double *> pointers;
   // Of the inputs, only 16-bit ones are rounded again on their way to a
+  // 16-bit rows are rounded once more behind a row function, before the
   // product.
   bool half = false;
+  bool rounded = spec.find("attn.query(") != std::string::npos ||
+                 spec.find("attn.key(") != std::string::npos;
   for (const json &argument : workload.manifest["arguments"])
     half |= argument.value("dtype", "") == "bf16" ||
             argument.value("dtype", "") == "f16";
@@ -159,7 +162,7 @@ CheckReport saccade::cli::checkResults(Workload &workload,
           size += want * want;
         }
       }
-    ResultError error{name, largest, half ? 1e-3 : 1e-4};
+    ResultError error{name, largest, half && rounded ? 3e-2 : 1e-4};
     if (!lse)
       error = {name,
                size > 0 ? std::sqrt(difference / size) : std::sqrt(difference),

@@ -68,15 +68,21 @@ void ExplainCommand::run() {
           ", " + entry["blocks_per_processor"].dump() + " blocks per SM";
     rows.push_back({"  resources", resources});
   }
-  for (const json &mask : report.value("masks", json::array()))
-    rows.push_back({"mask", mask});
+  for (const json &mask : report.value("masks", json::array())) {
+    int intervals = mask["intervals"];
+    rows.push_back(
+        {"mask", "@" + mask["variant"].get<std::string>() + ": " +
+                     (intervals ? "bounds in closed form, intervals of keys: " +
+                                      std::to_string(intervals)
+                                : "no closed form, every key is tested")});
+  }
   for (const json &remark : report.value("remarks", json::array()))
     rows.push_back({"remark", remark});
   rows.push_back(
       {"passes off", joined(report.value("disabled", json::array()))});
+  json spent = report.value("stages_ms", json::object());
   std::string stages;
-  for (const auto &[stage, ms] :
-       report.value("stages_ms", json::object()).items())
+  for (const auto &[stage, ms] : spent.items())
     stages += (stages.empty() ? "" : ", ") + stage + " " +
               digits(ms.get<double>()) + " ms";
   rows.push_back({"from", report["cache"].get<std::string>() + " in " +
