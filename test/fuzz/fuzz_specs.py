@@ -82,8 +82,7 @@ def run(command, text, limit=60):
         done = subprocess.run(
             command,
             input=text.encode(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             timeout=limit,
             check=False,
         )
@@ -125,7 +124,9 @@ def main():
     parser.add_argument("--count", type=int, default=1000, help="how many specs")
     parser.add_argument("--seconds", type=float, help="stop after this time")
     parser.add_argument("--out", type=Path, help="a folder for what fails")
-    parser.add_argument("passes", nargs="*", help="after --: passes for what is accepted")
+    parser.add_argument(
+        "passes", nargs="*", help="after --: passes for what is accepted"
+    )
     options = parser.parse_args()
 
     rng = random.Random(options.seed)
