@@ -78,23 +78,35 @@ EDGE = np.float32([0, -0.0, INF, -INF, math.nan, 1e30, -1e30, 3e9, -3e9, 2.5, -2
                    -0.999, 2**31 - 128, -(2**31), 4.2e9])  # fmt: skip
 
 
-def spec(element, text, yielded):
+def spec(element, text, yielded, on_gpu):
+    """On the CPU the weights of `none` come out as they are, in f32. GPU kernels have
+    16-bit outputs, but their LSE is f32: there head j sees key j alone, and its LSE is
+    the logit."""
     table = f"!attn.per_token<{element}>"
-    ragged = "!attn.ragged<1x64xf32>"
+    layout = "!attn.ragged<{}x64x" + ("bf16>" if on_gpu else "f32>")
+    query, cache = layout.format(64 if on_gpu else 1), layout.format(1)
+    state = "!attn.state<64x64>" if on_gpu else "!attn.state<1x64, none>"
+    results = f"{query}, !attn.lse<64>" if on_gpu else query
+    names = "%o, %lse" if on_gpu else "%o"
+    mask = """
+  attn.mask(key %k, head %h) {
+    %keep = arith.cmpi eq, %k, %h : i32
+    attn.yield %keep : i1
+  }"""
     call = f"@v(%a, %b : {table}, {table})"
     return f"""
-attn.variant @v(%a: {table}, %b: {table}) normalizer = none {{
+attn.variant @v(%a: {table}, %b: {table}) {"" if on_gpu else "normalizer = none "}{{
   attn.logits(%s, key %k, request %r) {{
     %x = attn.read %a[%r, %k] : {table}
     %y = attn.read %b[%r, %k] : {table}
     {text}
     attn.yield {yielded} : f32
-  }}
+  }}{mask if on_gpu else ""}
 }}
-attn.kernel @k(%q: {ragged}, %kv: {ragged}, %a: {table}, %b: {table}) {{
-  %s = attn.attend {call} %q, %kv : {ragged}, {ragged} -> !attn.state<1x64, none>
-  %o = attn.finish {call} %s : !attn.state<1x64, none> -> {ragged}
-  attn.return %o : {ragged}
+attn.kernel @k(%q: {query}, %kv: {cache}, %a: {table}, %b: {table}) {{
+  %s = attn.attend {call} %q, %kv : {query}, {cache} -> {state}
+  {names} = attn.finish {call} %s : {state} -> {results}
+  attn.return {names} : {results}
 }}
 """
 
@@ -102,13 +114,20 @@ attn.kernel @k(%q: {ragged}, %kv: {ragged}, %a: {table}, %b: {table}) {{
 def check(element, text, yielded, a, b, want, device, error=0.0):
     want = np.array(want, np.float64)
     values = {"a": [np.asarray(a)], "b": [np.asarray(b)]}
-    case = make_case(spec(element, text, yielded), [1], [[len(want)]], values)
+    on_gpu = device == "cuda"
+    text = spec(element, text, yielded, on_gpu)
+    case = make_case(text, [1], [[len(want)]], values)
     cache = case.caches[0]
     cache.keys[:] = 0
     cache.values[: len(want)] = np.eye(64, dtype=np.float32)[: len(want), None]
-    evaluated = reference(case)[0][0, : len(want)]
-    np.testing.assert_allclose(evaluated, want, rtol=1e-12)
-    computed = run(case, device)[0][0, : len(want)]
+
+    def results(outputs):
+        return outputs[1][: len(want)] if on_gpu else outputs[0][0, : len(want)]
+
+    np.testing.assert_allclose(results(reference(case)), want, rtol=1e-12)
+    if on_gpu:  # logits are kept in base 2
+        error += 3e-7
+    computed = results(run(case, device))
     np.testing.assert_allclose(computed, np.float32(want), rtol=error, atol=error)
 
 
