@@ -19,7 +19,8 @@ def Tile_ScheduleAttr : Tile_Attr<"Schedule", "schedule"> {
   let description = [{
     The only tuning surface: `rows` packed query rows a work item, `keys` keys a KV
     tile, `warps` that share an item (1 on the CPU), `weights`, the element type
-    in which softmax weights meet the values.
+    in which products take what is computed: softmax weights, and the rows that row
+    functions give.
 
     Example: `#tile.schedule<rows = 64, keys = 64, warps = 4, weights = bf16>`
   }];

@@ -76,9 +76,9 @@ mlir::Value emitMap(
                                    mlir::ValueRange, Scalar row, Scalar column)>
         body);
 
-/// A row function over a tile.
+/// A row function over a tile; results are rounded to `element`.
 mlir::Value
-emitMapRows(mlir::ImplicitLocOpBuilder &b, mlir::Value tile,
+emitMapRows(mlir::ImplicitLocOpBuilder &b, mlir::Value tile, mlir::Type element,
             llvm::function_ref<mlir::Value(mlir::ImplicitLocOpBuilder &,
                                            mlir::Value, Scalar row)>
                 body);

@@ -106,9 +106,11 @@ void AttendEmitter::finish(B &b, attn::FinishOp finish, TileState state,
                      });
   }
   if (auto body = variant.body<attn::OutputOp>())
-    output = emitMapRows(b, output, [&](B &b, Value x, Scalar row) {
-      return variant.inlined(b, item, body, x, rowPositions(b, row)).front();
-    });
+    output =
+        emitMapRows(b, output, b.getF32Type(), [&](B &b, Value x, Scalar row) {
+          return variant.inlined(b, item, body, x, rowPositions(b, row))
+              .front();
+        });
   Type element = finish.getOutput().getType().getElementType();
   if (!element.isF32())
     output = emitMap(b, outputType.withElementType(element), output,

@@ -51,7 +51,8 @@ Value AttendEmitter::loadQuery(ImplicitLocOpBuilder &b, attn::AttendOp attend,
   if (!body)
     return load;
   return emitMapRows(
-      b, load, [&](ImplicitLocOpBuilder &b, Value x, Scalar row) {
+      b, load, schedule.getWeights(),
+      [&](ImplicitLocOpBuilder &b, Value x, Scalar row) {
         ItemScope scope = item.in(b);
         auto position = [&](attn::Position p) -> Value {
           return p == attn::Position::head
@@ -86,7 +87,8 @@ Value AttendEmitter::loadCacheTile(ImplicitLocOpBuilder &b,
   if (!body)
     return load;
   return emitMapRows(
-      b, load, [&](ImplicitLocOpBuilder &b, Value x, Scalar at) -> Value {
+      b, load, schedule.getWeights(),
+      [&](ImplicitLocOpBuilder &b, Value x, Scalar at) -> Value {
         Scalar j = Scalar{&b, first} + at;
         auto position = [&](attn::Position p) -> Value {
           if (p == attn::Position::head)

@@ -36,10 +36,10 @@ Value saccade::emitMap(ImplicitLocOpBuilder &b, tile::TileType type,
 }
 
 Value saccade::emitMapRows(
-    ImplicitLocOpBuilder &b, Value tile,
+    ImplicitLocOpBuilder &b, Value tile, Type element,
     llvm::function_ref<Value(ImplicitLocOpBuilder &, Value, Scalar)> body) {
   auto type = cast<tile::TileType>(tile.getType());
-  auto map = tile::MapRowsOp::create(b, type, tile);
+  auto map = tile::MapRowsOp::create(b, type.withElementType(element), tile);
   auto row = VectorType::get({type.getColumns()}, b.getF32Type());
   emitRegion(b, map.getBody(), {row, b.getI32Type()}, [&](ValueRange all) {
     return SmallVector<Value>{body(b, all[0], {&b, all[1]})};
