@@ -251,7 +251,7 @@ class BatchView:
                 values = _tensors.int32(values, f"{name}.{field}", rank=2)
             view = _tensors.View()
             setattr(struct, field, view.show(values, "i32", f"{name}.{field}"))
-            self.kept.append(view)
+            self.kept += [view, values]
             if not _tensors.on_host(values):
                 self.on_device.append(values)
                 continue
@@ -373,13 +373,8 @@ class Kernel:
         """
         values = self._bind(args, kwargs)
         frame = plan._frame
-        flat = [
-            v
-            for value in values
-            for v in (value if isinstance(value, (tuple, list)) else (value,))
-        ]
         if stream is None:
-            stream = _tensors.current_stream(flat, plan._device)
+            stream = _tensors.current_stream(values, plan._device)
         outputs = self._outputs(plan, values, out)
         frame.fill(values, outputs, stream)
         lib.saccade_run(plan._handle, frame.arguments, frame.count, stream)
@@ -394,6 +389,8 @@ class Kernel:
         return json.loads(text.value)
 
     def _bind(self, args: tuple, kwargs: dict) -> list[Any]:
+        if not kwargs and len(args) == len(self.arguments):
+            return list(args)
         if len(args) > len(self.arguments):
             raise TypeError(
                 f"{self.name}: expects {len(self.arguments)} arguments, but got {len(args)}"
@@ -425,59 +422,75 @@ class Kernel:
                     f"but got {len(outputs)}"
                 )
             return outputs
+        if not self.results:
+            return []
+        query = self.arguments[self._query]
+        example = values[self._query]
+        tokens, heads = self._token_axes(query, example)
         outputs = []
-        example = values[self._query] if self._query >= 0 else None
         for result in self.results:
-            # As many tokens as the query has, in its layout.
+            # As many tokens as the query has, in the result's own order.
             shape = list(example.shape)
             if result["kind"] == "lse":
-                query = self.arguments[self._query]
-                batch = 1 if result["layout"] == "dense" else 0
-                swapped = query.get("order") == "HND"
-                tokens = shape[batch + (1 if swapped else 0)]
-                shape = shape[:batch] + [tokens, result["heads"]]
-                outputs.append(_tensors.empty_like(example, tuple(shape), "f32"))
+                shape = [*shape[: min(tokens, heads)], shape[tokens], result["heads"]]
+                dtype = "f32"
             else:
-                query = self.arguments[self._query]
                 if query.get("order", "NHD") != result.get("order", "NHD"):
-                    shape[-3], shape[-2] = shape[-2], shape[-3]
-                shape[-1] = result["dim"]
-                outputs.append(
-                    _tensors.empty_like(example, tuple(shape), result["dtype"])
-                )
+                    shape[tokens], shape[heads] = shape[heads], shape[tokens]
+                shape[-1], dtype = result["dim"], result["dtype"]
+            outputs.append(_tensors.empty_like(example, tuple(shape), dtype))
         return outputs
+
+    @staticmethod
+    def _token_axes(query: dict, example: Any) -> tuple[int, int]:
+        """The axes of tokens and heads of a query, whose shape results take."""
+        name, rank = query["name"], 4 if query["layout"] == "dense" else 3
+        if not _tensors.can_allocate(example):
+            kind = type(example).__name__
+            if hasattr(example, "__dlpack__"):
+                raise TypeError(f"expects out=, as results like {kind} cannot be made")
+            raise TypeError(
+                f"'{name}': expects an array (NumPy, torch, DLPack), but got {kind}"
+            )
+        if len(example.shape) != rank:
+            raise _abi.InvalidArgument(
+                f"'{name}': expects {rank} dimensions, but got {len(example.shape)}"
+            )
+        axes = rank - 3, rank - 2
+        return axes if query.get("order", "NHD") == "NHD" else axes[::-1]
 
 
 class Frame:
     """The C arguments of a kernel, filled again for each run."""
 
     def __init__(self, arguments: list[dict], results: list[dict]):
-        self.kinds = arguments + results
-        self.count = len(self.kinds)
+        descriptions = arguments + results
+        self.count = len(descriptions)
         self.arguments = (_abi.Argument * max(1, self.count))()
-        self.views = [(_tensors.View(), _tensors.View()) for _ in self.kinds]
+        self.slots = []
         kinds = {"cache": _abi.CACHE, "scalar": _abi.SCALAR, "table": _abi.TABLE}
-        for kind, argument in zip(self.kinds, self.arguments, strict=False):
-            argument.kind = kinds.get(kind["kind"], _abi.TENSOR)
+        for description, argument in zip(descriptions, self.arguments, strict=False):
+            kind, dtype = description["kind"], description.get("dtype", "f32")
+            argument.kind = kinds.get(kind, _abi.TENSOR)
+            views = _tensors.View(), _tensors.View()
+            self.slots.append(
+                (argument, kind, dtype, description["name"], *views, description)
+            )
 
     def fill(self, values: list[Any], outputs: list[Any], stream: int) -> None:
         everything = values + outputs
-        for i, value in enumerate(everything):
-            kind, argument = self.kinds[i], self.arguments[i]
-            name = kind["name"]
-            if kind["kind"] == "scalar":
-                self._scalar(kind, argument, value)
-                continue
-            first, second = self.views[i]
-            dtype = kind.get("dtype", "f32")
-            if kind["kind"] == "cache" and isinstance(value, (tuple, list)):
+        for slot, value in zip(self.slots, everything, strict=True):
+            argument, kind, dtype, name, first, second, description = slot
+            if kind == "scalar":
+                self._scalar(description, argument, value)
+            elif kind == "cache" and isinstance(value, (tuple, list)):
                 if len(value) != 2:
                     raise TypeError(f"'{name}': expects keys and values")
-                argument.tensor = first.show(value[0], dtype, f"{name} keys", stream)
-                argument.values = second.show(value[1], dtype, f"{name} values", stream)
+                argument.tensor = first.show(value[0], dtype, name, stream)
+                argument.values = second.show(value[1], dtype, name, stream)
             else:
                 argument.tensor = first.show(value, dtype, name, stream)
-                if kind["kind"] == "cache":
+                if kind == "cache":
                     argument.values = None
 
     @staticmethod

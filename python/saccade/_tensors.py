@@ -62,37 +62,27 @@ def _numpy_code(dtype: np.dtype, wanted: tuple[int, int]) -> tuple[int, int]:
 
 
 class View:
-    """One DLTensor that is filled again for each array that it shows."""
+    """One DLTensor that is filled again for each array that it shows. What stayed
+    as it was since the last time is not written again: runs repeat themselves."""
 
-    __slots__ = ("tensor", "shape", "strides", "kept", "pointer")
+    __slots__ = ("tensor", "shape", "strides", "kept", "pointer", "form")
 
     def __init__(self) -> None:
+        # The caller keeps arrays alive; here only what __dlpack__ gave is kept.
         self.shape = (c_int64 * MAX_RANK)()
         self.strides = (c_int64 * MAX_RANK)()
-        self.tensor = DLTensor(lanes=1)
-        self.tensor.shape = ctypes.cast(self.shape, POINTER(c_int64))
-        self.tensor.strides = ctypes.cast(self.strides, POINTER(c_int64))
+        self.tensor = DLTensor()
         self.pointer = ctypes.pointer(self.tensor)
         self.kept: Any = None
+        self.form: Any = None
 
     def show(self, array: Any, dtype: str, name: str, stream: int = 0):
         """Fills the view and gives a pointer to it, valid while `array` lives."""
-        tensor = self.tensor
         if isinstance(array, np.ndarray):
-            size = array.itemsize
-            shape = array.shape
-            strides = tuple(s // size for s in array.strides)
-            code = _numpy_code(array.dtype, _NAMES[dtype])
-            data, device = array.__array_interface__["data"][0], (CPU, 0)
+            form = (array.shape, array.strides, array.dtype, dtype)
+            data = array.__array_interface__["data"][0]
         elif is_torch(array):
-            shape, strides = array.shape, array.stride()
-            code = _torch_code(array.dtype)
-            where = array.device
-            device = (CUDA, where.index or 0) if where.type == "cuda" else (CPU, 0)
-            if where.type not in ("cpu", "cuda"):
-                raise _abi.InvalidArgument(
-                    f"'{name}': expects a tensor on cpu or cuda, but got {where}"
-                )
+            form = (array.shape, array.stride(), array.dtype, array.device)
             data = array.data_ptr()
         elif hasattr(array, "__dlpack__"):
             return self._show_dlpack(array, stream)
@@ -101,20 +91,47 @@ class View:
                 f"'{name}': expects an array (NumPy, torch, DLPack), "
                 f"but got {type(array).__name__}"
             )
-        rank = len(shape)
+        if form != self.form:
+            self._fill(array, dtype, name)
+            self.form = form
+        self.tensor.data = data
+        return self.pointer
+
+    def _fill(self, array: Any, dtype: str, name: str) -> None:
+        device = (CPU, 0)
+        if isinstance(array, np.ndarray):
+            size = array.itemsize
+            strides = tuple(s // size for s in array.strides)
+            if any(s % size for s in array.strides):
+                raise _abi.InvalidArgument(
+                    f"'{name}': expects strides of whole elements"
+                )
+            code = _numpy_code(array.dtype, _NAMES[dtype])
+        else:
+            strides, code, where = (
+                array.stride(),
+                _torch_code(array.dtype),
+                array.device,
+            )
+            if where.type not in ("cpu", "cuda"):
+                raise _abi.InvalidArgument(
+                    f"'{name}': expects a tensor on cpu or cuda, but got {where}"
+                )
+            if where.type == "cuda":
+                device = (CUDA, where.index or 0)
+        rank = array.ndim
         if rank > MAX_RANK:
             raise _abi.InvalidArgument(
                 f"'{name}': expects at most {MAX_RANK} dimensions, but got {rank}"
             )
-        self.kept = array
-        self.shape[:rank] = shape
+        self.shape[:rank] = array.shape
         self.strides[:rank] = strides
-        tensor.data, tensor.ndim, tensor.byte_offset = data, rank, 0
+        tensor = self.tensor
+        tensor.ndim, tensor.byte_offset, tensor.lanes = rank, 0, 1
         tensor.code, tensor.bits = code
         tensor.device.type, tensor.device.id = device
         tensor.shape = ctypes.cast(self.shape, POINTER(c_int64))
         tensor.strides = ctypes.cast(self.strides, POINTER(c_int64))
-        return self.pointer
 
     def _show_dlpack(self, array: Any, stream: int):
         # 1 is how DLPack's Python protocol writes the default stream.
@@ -126,7 +143,7 @@ class View:
         # they hold when they die, so keeping the capsule keeps the memory.
         address = _capsule_pointer(capsule, b"dltensor")
         ctypes.memmove(byref(self.tensor), address, ctypes.sizeof(DLTensor))
-        self.kept = (array, capsule)
+        self.kept, self.form = (array, capsule), None
         return self.pointer
 
 
@@ -135,11 +152,14 @@ _capsule_pointer.restype = c_void_p
 _capsule_pointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
 
 
-def current_stream(arrays: Any, device: DLDevice) -> int:
+def current_stream(values: list[Any], device: DLDevice) -> int:
     """torch's current stream of the device, if torch is in use; else the default."""
-    if device.type != CUDA or not any(is_torch(a) for a in arrays):
+    if device.type != CUDA:
         return 0
-    return sys.modules["torch"].cuda.current_stream(device.id).cuda_stream
+    for value in values:
+        if is_torch(value[0] if isinstance(value, (tuple, list)) else value):
+            return sys.modules["torch"].cuda.current_stream(device.id).cuda_stream
+    return 0
 
 
 def empty_like(example: Any, shape: tuple[int, ...], dtype: str) -> Any:
@@ -148,14 +168,15 @@ def empty_like(example: Any, shape: tuple[int, ...], dtype: str) -> Any:
         torch = sys.modules["torch"]
         kinds = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
         return torch.empty(shape, dtype=kinds[dtype], device=example.device)
-    if isinstance(example, np.ndarray):
-        if dtype == "bf16":  # as the caller writes it: ml_dtypes, or bits
-            kind = example.dtype if example.dtype.itemsize == 2 else np.uint16
-            return np.empty(shape, kind)
-        return np.empty(shape, {"f32": np.float32, "f16": np.float16}[dtype])
-    raise TypeError(
-        f"expects out= with {type(example).__name__}: its results cannot be allocated"
-    )
+    if dtype == "bf16":  # as the caller writes it: ml_dtypes, or bits
+        kind = example.dtype if example.dtype.itemsize == 2 else np.uint16
+        return np.empty(shape, kind)
+    return np.empty(shape, {"f32": np.float32, "f16": np.float16}[dtype])
+
+
+def can_allocate(example: Any) -> bool:
+    """Whether empty_like knows the framework."""
+    return isinstance(example, np.ndarray) or is_torch(example)
 
 
 def int32(values: Any, name: str, rank: int = 1) -> np.ndarray:
