@@ -89,19 +89,7 @@ Value saccade::shuffleXor(ImplicitLocOpBuilder &b, Value value, int64_t mask) {
 }
 
 Value saccade::shuffleFrom(ImplicitLocOpBuilder &b, Value value, Value from) {
-  if (!value.getType().isInteger(64))
-    return shuffle(b, value, from, NVVM::ShflKind::idx);
-  // Registers that lanes exchange are 32 bits wide.
-  Type half = b.getI32Type(), whole = b.getI64Type();
-  Value shift = i64(b, 32);
-  Value low = arith::TruncIOp::create(b, half, value);
-  Value high =
-      arith::TruncIOp::create(b, half, arith::ShRUIOp::create(b, value, shift));
-  low = arith::ExtUIOp::create(b, whole,
-                               shuffle(b, low, from, NVVM::ShflKind::idx));
-  high = arith::ExtUIOp::create(b, whole,
-                                shuffle(b, high, from, NVVM::ShflKind::idx));
-  return arith::OrIOp::create(b, arith::ShLIOp::create(b, high, shift), low);
+  return shuffle(b, value, from, NVVM::ShflKind::idx);
 }
 
 SmallVector<Value> saccade::cloneBody(ImplicitLocOpBuilder &b, Region &body,

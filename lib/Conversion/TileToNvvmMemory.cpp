@@ -12,52 +12,51 @@ using namespace saccade;
 using namespace saccade::tile;
 
 namespace {
-/// A chunk of a row that a lane copies: its row and place in the tile, the
-/// element offset of its row in memory, and whether the row is there.
+/// A chunk of a row that a lane copies: its row and place in the tile, its address
+/// in global memory, and whether the row is there.
 struct RowChunk {
   Scalar row, chunk;
-  Value offset, there;
+  Value pointer, there;
 };
 
 /// Deals the rows of a tile to warps and the chunks of their rows to lanes. The
-/// body that finds a row runs once a row, in one lane, which tells the others:
-/// it may look up a page, and its code may be long.
+/// body that finds a row runs once a row, in one lane, which tells the others: it
+/// may look up a page, and its code may be long.
 class RowGather {
 public:
-  RowGather(ImplicitLocOpBuilder &b, int64_t rows, int64_t warps, Region &find)
-      : b(b), thread(b), rowsPerWarp(rows / warps), find(find) {}
+  RowGather(ImplicitLocOpBuilder &b, TileType type, int64_t warps, Value base,
+            Region &find)
+      : b(b), thread(b), rowsPerWarp(type.getRows() / warps),
+        elementBytes(type.getElementType().getIntOrFloatBitWidth() / 8),
+        base(base), find(find) {}
 
   void forEachChunk(int64_t chunks, function_ref<void(RowChunk)> copy) {
     Scalar warpRow = thread.warp * rowsPerWarp;
     for (int64_t first = 0; first < rowsPerWarp; first += kWarpSize)
-      copyRows(warpRow + first, std::min(kWarpSize, rowsPerWarp - first),
-               chunks, copy);
+      copyRows(warpRow + first, std::min(kWarpSize, rowsPerWarp - first), chunks,
+               copy);
   }
 
 private:
   ImplicitLocOpBuilder &b;
   Thread thread;
-  int64_t rowsPerWarp;
+  int64_t rowsPerWarp, elementBytes;
+  Value base;
   Region &find;
 
   void copyRows(Scalar firstRow, int64_t count, int64_t chunks,
                 function_ref<void(RowChunk)> copy) {
     Scalar mine = count == kWarpSize ? thread.lane : thread.lane.min(count - 1);
-    SmallVector<Value> found = cloneBody(b, find, ValueRange{firstRow + mine});
-    // Rows begin at multiples of 16 bytes, so an odd offset can say "not
-    // there".
-    Value packed = arith::SelectOp::create(b, found[1], found[0], i64(b, 1));
+    Value address = findRow(firstRow + mine);
     int64_t total = count * chunks;
     for (int64_t step = 0; step < total; step += kWarpSize) {
       Scalar index = thread.lane + step;
       if (step + kWarpSize <= total) {
-        copyOne(firstRow, packed, index, chunks, copy);
+        copy(at(firstRow, address, index, chunks));
         continue;
       }
-      // Every lane takes part in the shuffle; the last ones have nothing to
-      // copy.
-      Scalar last = index.min(total - 1);
-      RowChunk chunk = at(firstRow, packed, last, chunks);
+      // Every lane takes part in the shuffle; the last ones have nothing to copy.
+      RowChunk chunk = at(firstRow, address, index.min(total - 1), chunks);
       scf::IfOp branch = scf::IfOp::create(b, index.less(total), false);
       OpBuilder::InsertionGuard guard(b);
       b.setInsertionPointToStart(branch.thenBlock());
@@ -65,32 +64,36 @@ private:
     }
   }
 
-  void copyOne(Scalar firstRow, Value packed, Scalar index, int64_t chunks,
-               function_ref<void(RowChunk)> copy) {
-    copy(at(firstRow, packed, index, chunks));
+  /// The address of a row as an i64. Rows begin at multiples of 16 bytes, so an
+  /// odd address can say "not there".
+  Value findRow(Scalar row) {
+    SmallVector<Value> found = cloneBody(b, find, ValueRange{row});
+    Value zero = i64(b, 0), one = i64(b, 1);
+    Value offset = arith::SelectOp::create(b, found[1], found[0], zero);
+    Value address = LLVM::PtrToIntOp::create(b, b.getI64Type(), base);
+    address = Scalar{&b, offset} * elementBytes + address;
+    Value absent = arith::SelectOp::create(b, found[1], zero, one);
+    return arith::OrIOp::create(b, address, absent);
   }
 
-  RowChunk at(Scalar firstRow, Value packed, Scalar index, int64_t chunks) {
-    Scalar row = index / chunks;
-    Value told = shuffleFrom(b, packed, row);
-    Value odd = arith::TruncIOp::create(b, b.getI1Type(), told);
-    Value there = arith::XOrIOp::create(b, odd, yes(b));
-    Value offset = arith::AndIOp::create(b, told, i64(b, -2));
-    return {firstRow + row, index % chunks, offset, there};
+  RowChunk at(Scalar firstRow, Value address, Scalar index, int64_t chunks) {
+    Scalar row = index / chunks, chunk = index % chunks;
+    // Halves of the address travel, and the mark with the lower one.
+    Type half = b.getI32Type();
+    Type halves = VectorType::get(2, half);
+    Value pair = LLVM::BitcastOp::create(b, halves, address);
+    Value low = shuffleFrom(b, element(b, pair, 0), row);
+    Value high = shuffleFrom(b, element(b, pair, 1), row);
+    Value mark = arith::TruncIOp::create(b, b.getI1Type(), low);
+    Value there = arith::XOrIOp::create(b, mark, yes(b));
+    low = arith::AndIOp::create(b, low, i32(b, -2));
+    Value whole = LLVM::BitcastOp::create(b, b.getI64Type(),
+                                          vectorOf(b, {low, high}));
+    Value pointer = LLVM::IntToPtrOp::create(b, base.getType(), whole);
+    return {firstRow + row, chunk,
+            advance(b, pointer, (chunk * kChunkBytes).wide()), there};
   }
 };
-
-/// The address of a chunk in global memory.
-Value chunkPointer(ImplicitLocOpBuilder &b, Value base, const RowChunk &at,
-                   int64_t elementBytes) {
-  Scalar bytes =
-      Scalar{&b, at.offset} * elementBytes + (at.chunk * kChunkBytes).wide();
-  return advance(b, base, bytes);
-}
-
-int64_t bytesOfElement(TileType type) {
-  return type.getElementType().getIntOrFloatBitWidth() / 8;
-}
 
 struct LowerLoad : TilePattern<LoadOp> {
   using TilePattern::TilePattern;
@@ -104,7 +107,7 @@ struct LowerLoad : TilePattern<LoadOp> {
                                          "does not load to shared memory");
     ImplicitLocOpBuilder b(load.getLoc(), rewriter);
     SharedLayout layout(type);
-    RowGather gather(b, type.getRows(), warps, load.getRows());
+    RowGather gather(b, type, warps, adaptor.getBase(), load.getRows());
     gather.forEachChunk(layout.filledChunks(), [&](RowChunk at) {
       // A copy of 0 of 16 bytes fills with zeros and reads nothing: so it is
       // for rows that are not there and for the padding that products read.
@@ -115,8 +118,7 @@ struct LowerLoad : TilePattern<LoadOp> {
       Value size =
           arith::SelectOp::create(b, some, i32(b, kChunkBytes), i32(b, 0));
       Value to = sharedPointer(b, layout.byteOfChunk(at.row, at.chunk));
-      Value from = chunkPointer(b, adaptor.getBase(), at, bytesOfElement(type));
-      NVVM::CpAsyncOp::create(b, to, from, uint32_t(kChunkBytes),
+      NVVM::CpAsyncOp::create(b, to, at.pointer, uint32_t(kChunkBytes),
                               NVVM::LoadCacheModifierKind::CG, size);
     });
     NVVM::CpAsyncCommitGroupOp::create(b);
@@ -149,17 +151,14 @@ private:
     TileType type = store.getTile().getType();
     SharedLayout layout(type);
     Type chunk = VectorType::get(4, b.getI32Type());
-    RowGather gather(b, type.getRows(), warps, store.getRows());
+    RowGather gather(b, type, warps, adaptor.getBase(), store.getRows());
     gather.forEachChunk(layout.dataChunks(), [&](RowChunk at) {
       scf::IfOp branch = scf::IfOp::create(b, at.there, false);
       OpBuilder::InsertionGuard guard(b);
       b.setInsertionPointToStart(branch.thenBlock());
       Value from = sharedPointer(b, layout.byteOfChunk(at.row, at.chunk));
       Value value = LLVM::LoadOp::create(b, chunk, from, kChunkBytes);
-      LLVM::StoreOp::create(
-          b, value,
-          chunkPointer(b, adaptor.getBase(), at, bytesOfElement(type)),
-          kChunkBytes);
+      LLVM::StoreOp::create(b, value, at.pointer, kChunkBytes);
     });
   }
 
@@ -170,7 +169,7 @@ private:
                      OpAdaptor adaptor) const {
     TileType type = store.getTile().getType();
     FragmentLayout layout(type);
-    int64_t bytes = bytesOfElement(type);
+    int64_t bytes = type.getElementType().getIntOrFloatBitWidth() / 8;
     Thread thread(b);
     Place<Scalar> lane = FragmentLayout::ofLane(thread.lane);
     Scalar firstRow = lane.row + FragmentLayout::rowOfWarp(thread.warp);

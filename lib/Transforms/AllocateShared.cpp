@@ -136,7 +136,7 @@ struct AllocateSharedPass
     int64_t total = SharedAllocator(entry).allocate();
     if (total > limit) {
       entry.emitError("expects at most ")
-          << limit << " bytes of shared memory, but its tiles take " << total
+          << int64_t(limit) << " bytes of shared memory, but its tiles take " << total
           << ": choose fewer rows or keys in the schedule";
       return signalPassFailure();
     }

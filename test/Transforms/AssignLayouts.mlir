@@ -1,0 +1,92 @@
+// RUN: saccade-opt %s -tile-assign-layouts -split-input-file | FileCheck %s
+
+// CHECK-LABEL: tile.entry @products_meet_in_fragments
+tile.entry @products_meet_in_fragments attend
+    #tile.items<rows = 64, group = 1, heads = 1, keys = 32, row_block = 0>
+    #tile.schedule<rows = 64, keys = 32, warps = 4, weights = bf16> {
+^bb0(%words: !tile.words):
+  %base = tile.word %words[4] : !tile.address
+  %there = arith.constant true
+  %offset = arith.constant 0 : i64
+  // CHECK: tile.load
+  // CHECK: <64x128xbf16, #tile.shared<pitch = 128, swizzle = 8>>
+  %q = tile.load %base rows {
+  ^bb0(%row: i32):
+    tile.yield %offset, %there : i64, i1
+  } : !tile.tile<64x128xbf16>
+  // CHECK: tile.load
+  // CHECK: <32x128xbf16, #tile.shared<pitch = 128, swizzle = 8>>
+  %k = tile.load %base rows {
+  ^bb0(%row: i32):
+    tile.yield %offset, %there : i64, i1
+  } : !tile.tile<32x128xbf16>
+  // The values are 72 wide: an odd number of chunks a row, and no swizzle.
+  // CHECK: tile.load
+  // CHECK: <32x72xbf16, #tile.shared<pitch = 88, swizzle = 1>>
+  %v = tile.load %base rows {
+  ^bb0(%row: i32):
+    tile.yield %offset, %there : i64, i1
+  } : !tile.tile<32x72xbf16>
+  // CHECK: %[[S:.*]] = tile.dot
+  // CHECK-SAME: -> <64x32xf32, #tile.accumulator<warps = 4>>
+  %s = tile.dot %q, %k transposed
+      : !tile.tile<64x128xbf16>, !tile.tile<32x128xbf16> -> !tile.tile<64x32xf32>
+  // CHECK: tile.reduce max %[[S]]
+  // CHECK-SAME: -> <64x1xf32, #tile.rows_of<warps = 4>>
+  %m = tile.reduce max %s : !tile.tile<64x32xf32> -> !tile.tile<64x1xf32>
+  // CHECK: %[[P:.*]] = tile.map
+  %p = tile.map (%s, %m) {
+  ^bb0(%x: f32, %y: f32, %row: i32, %column: i32):
+    %d = arith.subf %x, %y : f32
+    %w = arith.truncf %d : f32 to bf16
+    tile.yield %w : bf16
+  } : (!tile.tile<64x32xf32>, !tile.tile<64x1xf32>) -> !tile.tile<64x32xbf16>
+  // CHECK: %[[A:.*]] = tile.convert %[[P]] : <64x32xbf16, #tile.accumulator<warps = 4>>
+  // CHECK-SAME: -> <64x32xbf16, #tile.operand<warps = 4>>
+  // CHECK: tile.dot %[[A]],
+  %o = tile.dot %p, %v
+      : !tile.tile<64x32xbf16>, !tile.tile<32x72xbf16> -> !tile.tile<64x72xf32>
+  tile.store %o to %base rows {
+  ^bb0(%row: i32):
+    tile.yield %offset, %there : i64, i1
+  } : !tile.tile<64x72xf32>
+}
+
+// -----
+
+// CHECK-LABEL: tile.entry @loops_carry_fragments
+tile.entry @loops_carry_fragments attend
+    #tile.items<rows = 16, group = 1, heads = 1, keys = 16, row_block = 0>
+    #tile.schedule<rows = 16, keys = 16, warps = 1, weights = bf16> {
+^bb0(%words: !tile.words):
+  %base = tile.word %words[4] : !tile.address
+  %n = tile.word %words[5] : i32
+  %c0 = arith.constant 0 : i32
+  %c1 = arith.constant 1 : i32
+  %zero = arith.constant 0.0 : f32
+  %empty = tile.fill %zero : f32 -> !tile.tile<16x8xf32>
+  // CHECK: scf.for {{.*}} -> (!tile.tile<16x8xf32, #tile.accumulator<warps = 1>>)
+  %sum = scf.for %i = %c0 to %n step %c1 iter_args(%x = %empty) -> (!tile.tile<16x8xf32>) : i32 {
+    %more = arith.cmpi slt, %i, %c1 : i32
+    // CHECK: scf.if {{.*}} -> (!tile.tile<16x8xf32, #tile.accumulator<warps = 1>>)
+    %y = scf.if %more -> !tile.tile<16x8xf32> {
+      scf.yield %x : !tile.tile<16x8xf32>
+    } else {
+      scf.yield %empty : !tile.tile<16x8xf32>
+    }
+    scf.yield %y : !tile.tile<16x8xf32>
+  }
+  // Rows that are mapped whole lie in shared memory.
+  // CHECK: %[[ROWS:.*]] = tile.convert {{.*}} -> <16x8xf32, #tile.shared<pitch = 20, swizzle = 1>>
+  // CHECK: tile.map_rows %[[ROWS]]
+  %turned = tile.map_rows %sum {
+  ^bb0(%x: vector<8xf32>, %row: i32):
+    tile.yield %x : vector<8xf32>
+  } : !tile.tile<16x8xf32> -> !tile.tile<16x8xbf16>
+  tile.store %turned to %base rows {
+  ^bb0(%row: i32):
+    %offset = arith.constant 0 : i64
+    %there = arith.constant true
+    tile.yield %offset, %there : i64, i1
+  } : !tile.tile<16x8xbf16>
+}
