@@ -20,9 +20,8 @@ using namespace mlir;
 using namespace saccade;
 
 static constexpr llvm::StringLiteral kOptional[] = {
-    "attn-derive-tile-bounds", "tile-split-full-tiles",
-    "tile-fuse-maps",          "tile-issue-loads-early",
-    "canonicalize",            "cse"};
+    "attn-derive-tile-bounds", "tile-split-full-tiles", "tile-fuse-maps",
+    "tile-issue-loads-early",  "canonicalize",          "cse"};
 
 ArrayRef<llvm::StringLiteral> saccade::optionalPasses() { return kOptional; }
 
@@ -100,7 +99,8 @@ void saccade::buildTargetPipeline(OpPassManager &pm,
 void saccade::registerDialects(DialectRegistry &registry) {
   registry.insert<arith::ArithDialect, attn::AttnDialect, func::FuncDialect,
                   LLVM::LLVMDialect, math::MathDialect, memref::MemRefDialect,
-                  NVVM::NVVMDialect, scf::SCFDialect, tile::TileDialect, vector::VectorDialect>();
+                  NVVM::NVVMDialect, scf::SCFDialect, tile::TileDialect,
+                  vector::VectorDialect>();
 }
 
 namespace {

@@ -12,16 +12,16 @@ using namespace saccade;
 using namespace saccade::tile;
 
 namespace {
-/// A chunk of a row that a lane copies: its row and place in the tile, its address
-/// in global memory, and whether the row is there.
+/// A chunk of a row that a lane copies: its row and place in the tile, its
+/// address in global memory, and whether the row is there.
 struct RowChunk {
   Scalar row, chunk;
   Value pointer, there;
 };
 
 /// Deals the rows of a tile to warps and the chunks of their rows to lanes. The
-/// body that finds a row runs once a row, in one lane, which tells the others: it
-/// may look up a page, and its code may be long.
+/// body that finds a row runs once a row, in one lane, which tells the others:
+/// it may look up a page, and its code may be long.
 class RowGather {
 public:
   RowGather(ImplicitLocOpBuilder &b, TileType type, int64_t warps, Value base,
@@ -33,8 +33,8 @@ public:
   void forEachChunk(int64_t chunks, function_ref<void(RowChunk)> copy) {
     Scalar warpRow = thread.warp * rowsPerWarp;
     for (int64_t first = 0; first < rowsPerWarp; first += kWarpSize)
-      copyRows(warpRow + first, std::min(kWarpSize, rowsPerWarp - first), chunks,
-               copy);
+      copyRows(warpRow + first, std::min(kWarpSize, rowsPerWarp - first),
+               chunks, copy);
   }
 
 private:
@@ -55,7 +55,8 @@ private:
         copy(at(firstRow, address, index, chunks));
         continue;
       }
-      // Every lane takes part in the shuffle; the last ones have nothing to copy.
+      // Every lane takes part in the shuffle; the last ones have nothing to
+      // copy.
       RowChunk chunk = at(firstRow, address, index.min(total - 1), chunks);
       scf::IfOp branch = scf::IfOp::create(b, index.less(total), false);
       OpBuilder::InsertionGuard guard(b);
@@ -87,8 +88,8 @@ private:
     Value mark = arith::TruncIOp::create(b, b.getI1Type(), low);
     Value there = arith::XOrIOp::create(b, mark, yes(b));
     low = arith::AndIOp::create(b, low, i32(b, -2));
-    Value whole = LLVM::BitcastOp::create(b, b.getI64Type(),
-                                          vectorOf(b, {low, high}));
+    Value whole =
+        LLVM::BitcastOp::create(b, b.getI64Type(), vectorOf(b, {low, high}));
     Value pointer = LLVM::IntToPtrOp::create(b, base.getType(), whole);
     return {firstRow + row, chunk,
             advance(b, pointer, (chunk * kChunkBytes).wide()), there};

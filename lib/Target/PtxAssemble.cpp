@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// From PTX to machine code by NVIDIA's assembler, which is run as a program where
-// one is found; and what its report says. Without it the driver does this work.
+// From PTX to machine code by NVIDIA's assembler, which is run as a program
+// where one is found; and what its report says. Without it the driver does this
+// work.
 
 #include "lib/Target/PtxTarget.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// From the LLVM dialect to PTX. NVPTX aborts the process on what it cannot select,
-// so a module is checked against a list before it gets there.
+// From the LLVM dialect to PTX. NVPTX aborts the process on what it cannot
+// select, so a module is checked against a list before it gets there.
 
 #include "lib/Target/PtxTarget.h"
 
@@ -52,7 +52,8 @@ llvm::SmallVector<GpuEntry> saccade::gpuEntries(mlir::ModuleOp module) {
                      : nullptr;
     if (!threads || !words)
       continue;
-    auto shared = function->getAttrOfType<mlir::IntegerAttr>("tile.shared_bytes");
+    auto shared =
+        function->getAttrOfType<mlir::IntegerAttr>("tile.shared_bytes");
     entries.push_back(
         {function.getName().str(), threads[0], shared ? shared.getInt() : 0,
          int64_t(mlir::cast<mlir::LLVM::LLVMArrayType>(words.getValue())
@@ -177,12 +178,13 @@ static std::unique_ptr<llvm::TargetMachine> createMachine(const GpuChip &chip,
   if (!target)
     return nullptr;
   return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
-      triple, chip.name, "+ptx" + std::to_string(chip.ptx), llvm::TargetOptions(),
-      llvm::Reloc::PIC_, std::nullopt, llvm::CodeGenOptLevel::Aggressive));
+      triple, chip.name, "+ptx" + std::to_string(chip.ptx),
+      llvm::TargetOptions(), llvm::Reloc::PIC_, std::nullopt,
+      llvm::CodeGenOptLevel::Aggressive));
 }
 
-/// Cleans up addresses and loops. The lowering has chosen all shapes, so nothing
-/// is vectorised, unrolled or interleaved.
+/// Cleans up addresses and loops. The lowering has chosen all shapes, so
+/// nothing is vectorised, unrolled or interleaved.
 static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
   llvm::PipelineTuningOptions tuning;
   tuning.LoopVectorization = tuning.SLPVectorization = false;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Code for NVIDIA GPUs: a module in the LLVM dialect becomes PTX, and PTX becomes
-// machine code where ptxas is at hand. No CUDA library is needed for either. No
-// threads, no signal handlers, no global options: this runs inside of somebody's
-// process, and no input may end it.
+// Code for NVIDIA GPUs: a module in the LLVM dialect becomes PTX, and PTX
+// becomes machine code where ptxas is at hand. No CUDA library is needed for
+// either. No threads, no signal handlers, no global options: this runs inside
+// of somebody's process, and no input may end it.
 
 #ifndef SACCADE_LIB_TARGET_PTXTARGET_H
 #define SACCADE_LIB_TARGET_PTXTARGET_H
@@ -18,8 +18,8 @@ namespace saccade {
 /// A GPU architecture that we compile for.
 struct GpuChip {
   llvm::StringLiteral name;
-  /// PTX ISA version, 10 * major + minor: the least that knows the chip, so that
-  /// the oldest driver can load the code.
+  /// PTX ISA version, 10 * major + minor: the least that knows the chip, so
+  /// that the oldest driver can load the code.
   unsigned ptx;
   /// The least cuDriverGetVersion() of a driver that reads this PTX.
   int driver;
@@ -54,13 +54,14 @@ struct GpuResources {
 
 /// Reads the report of `ptxas -v`.
 llvm::SmallVector<GpuResources> parseResources(llvm::StringRef log);
-/// The first line of the log that says that a pipeline of matrix instructions was
-/// serialised or a register directive ignored (C75xx). ptxas calls these "info".
+/// The first line of the log that says that a pipeline of matrix instructions
+/// was serialised or a register directive ignored (C75xx). ptxas calls these
+/// "info".
 std::optional<llvm::StringRef> findSerialization(llvm::StringRef log);
 
-/// The assembler: $SACCADE_PTXAS, else bin/ptxas below $CUDA_HOME or $CUDA_PATH, in
-/// $PATH, in the packages of the active Python environment, in /usr/local/cuda.
-/// Empty where there is none.
+/// The assembler: $SACCADE_PTXAS, else bin/ptxas below $CUDA_HOME or
+/// $CUDA_PATH, in $PATH, in the packages of the active Python environment, in
+/// /usr/local/cuda. Empty where there is none.
 std::string findPtxas();
 
 /// Assembles PTX into a cubin. An error, also a serialised pipeline, is a

@@ -136,8 +136,8 @@ struct AllocateSharedPass
     int64_t total = SharedAllocator(entry).allocate();
     if (total > limit) {
       entry.emitError("expects at most ")
-          << int64_t(limit) << " bytes of shared memory, but its tiles take " << total
-          << ": choose fewer rows or keys in the schedule";
+          << int64_t(limit) << " bytes of shared memory, but its tiles take "
+          << total << ": choose fewer rows or keys in the schedule";
       return signalPassFailure();
     }
     entry->setAttr(

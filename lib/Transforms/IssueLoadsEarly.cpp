@@ -48,7 +48,8 @@ LogicalResult collectNeeded(LoadOp load, Operation *first,
 }
 
 void issueEarly(Block &block) {
-  Operation *previous = nullptr; // the last load before which nothing was written
+  Operation *previous =
+      nullptr; // the last load before which nothing was written
   for (Operation &op : llvm::make_early_inc_range(block)) {
     if (writes(op))
       previous = nullptr;
