@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#
+# The Python package on CUDA tensors: torch's current stream, no copies, graphs.
+# Needs a GPU and torch; says so when it is skipped.
+import pathlib
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+saccade = pytest.importorskip("saccade")
+
+EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
+pytestmark = pytest.mark.skipif(
+    saccade.cuda_device_count() == 0, reason="there is no GPU"
+)
+
+
+def paged(kv_lens, seed=3):
+    """A decode batch on the GPU: kernel, plan, inputs."""
+    torch.manual_seed(seed)
+    kernel = saccade.compile(EXAMPLES / "llama3_decode.mlir", device="cuda")
+    pages = max(1, max(-(-n // 16) for n in kv_lens))
+    table = torch.randperm(len(kv_lens) * pages).reshape(len(kv_lens), pages).int()
+    count = len(kv_lens)
+    q = torch.randn(count, 32, 128, device="cuda", dtype=torch.bfloat16)
+    shape = (table.numel(), 16, 8, 128)
+    keys, values = (
+        torch.randn(shape, device="cuda", dtype=torch.bfloat16) for _ in range(2)
+    )
+    return kernel, table, q, keys, values
+
+
+def reference(kv_lens, table, q, keys, values):
+    bits = [
+        x.cpu().view(torch.int16).numpy().view(np.uint16) for x in (q, keys, values)
+    ]
+    return saccade.reference(
+        EXAMPLES / "llama3_decode.mlir", bits[0], tuple(bits[1:]),
+        q_lens=[1] * len(kv_lens), kv_lens=kv_lens, page_table=table,
+    )  # fmt: skip
+
+
+def close(got, want, limit=4e-3):
+    got = got.double().cpu().numpy()
+    assert np.linalg.norm(got - want) <= limit * np.linalg.norm(want)
+
+
+def test_runs_on_the_current_stream():
+    kv_lens = [70, 0, 16, 1]
+    kernel, table, q, keys, values = paged(kv_lens)
+    plan = kernel.plan([1] * 4, kv_lens=kv_lens, page_table=table)
+    want, want_lse = reference(kv_lens, table, q, keys, values)
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        late = torch.empty_like(q)
+        torch.cuda._sleep(20_000_000)
+        late.copy_(q)  # the kernel must come after this
+        out, lse = kernel.run(plan, late, (keys, values))
+    side.synchronize()
+    assert out.is_cuda and out.dtype == torch.bfloat16
+    close(out, want)
+    np.testing.assert_allclose(lse.cpu().numpy(), want_lse, atol=1e-4)
+
+
+def test_page_tables_on_the_device_are_used_in_place():
+    kv_lens = [70, 3]
+    kernel, table, q, keys, values = paged(kv_lens)
+    plan = kernel.plan([1, 1], kv_lens=kv_lens, page_table=table.cuda())
+    out, _ = kernel.run(plan, q, (keys, values))
+    close(out, reference(kv_lens, table, q, keys, values)[0])
+
+
+def test_a_captured_graph_replays_with_the_next_plan():
+    kernel, table, q, keys, values = paged([90, 90])
+    capacity = saccade.Capacity(requests=2, query_tokens=2, indices=16, fixed_grid=True)
+    plan = kernel.plan([1, 1], kv_lens=[90, 90], page_table=table, capacity=capacity)
+    out = torch.zeros_like(q), torch.zeros(2, 32, device="cuda")
+    kernel.run(plan, q, (keys, values), out=out)
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        kernel.run(plan, q, (keys, values), out=out)
+    for kv_lens in ([5, 90], [33, 1]):
+        plan.update([1, 1], kv_lens=kv_lens, page_table=table)
+        torch.cuda.synchronize()
+        out[0].fill_(float("nan"))
+        graph.replay()
+        torch.cuda.synchronize()
+        close(out[0], reference(kv_lens, table, q, keys, values)[0])
+
+
+def test_the_same_input_gives_the_same_bits():
+    kv_lens = [333] * 5
+    kernel, table, q, keys, values = paged(kv_lens)
+    plan = kernel.plan([1] * 5, kv_lens=kv_lens, page_table=table)
+    first = kernel.run(plan, q, (keys, values))[0].clone()
+    for _ in range(10):
+        assert torch.equal(kernel.run(plan, q, (keys, values))[0], first)
+
+
+def test_tensors_elsewhere_are_refused():
+    kernel, table, q, keys, values = paged([5])
+    plan = kernel.plan([1], kv_lens=[5], page_table=table)
+    with pytest.raises(saccade.InvalidArgument, match="'q'"):
+        kernel.run(plan, q.cpu(), (keys, values), out=(q, q))
+    cpu = saccade.compile(EXAMPLES / "llama3_decode.mlir", device="cpu")
+    plan = cpu.plan([1], kv_lens=[5], page_table=table)
+    with pytest.raises(saccade.InvalidArgument, match="'q'"):
+        cpu.run(plan, q, (keys, values))
+
+
+def test_explain_knows_registers():
+    kernel = saccade.compile(EXAMPLES / "llama3_decode.mlir", device="cuda")
+    entry = kernel.explain()["entries"][0]
+    assert entry["registers"] > 0 and entry["blocks_per_processor"] > 0
