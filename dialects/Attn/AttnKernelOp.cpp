@@ -35,8 +35,14 @@ ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
                               result.attributes))
       return failure();
   }
-  if (parser.parseOptionalAttrDictWithKeyword(result.attributes))
+  SMLoc loc = parser.getCurrentLocation();
+  NamedAttrList others;
+  if (parser.parseOptionalAttrDictWithKeyword(others))
     return failure();
+  if (others.get(getScheduleAttrName(result.name)))
+    return parser.emitError(loc, "expects the schedule in front of the "
+                                 "attributes, as in: schedule = #...");
+  result.addAttributes(others);
   return parser.parseRegion(*result.addRegion(), arguments);
 }
 

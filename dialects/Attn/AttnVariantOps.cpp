@@ -112,8 +112,14 @@ ParseResult VariantOp::parse(OpAsmParser &parser, OperationState &result) {
     result.addAttribute(getNormalizerAttrName(result.name),
                         NormalizerAttr::get(parser.getContext(), *normalizer));
   }
-  if (parser.parseOptionalAttrDictWithKeyword(result.attributes))
+  SMLoc loc = parser.getCurrentLocation();
+  NamedAttrList others;
+  if (parser.parseOptionalAttrDictWithKeyword(others))
     return failure();
+  if (others.get(getNormalizerAttrName(result.name)))
+    return parser.emitError(loc, "expects the normalizer in front of the "
+                                 "attributes, as in: normalizer = sigmoid");
+  result.addAttributes(others);
   Region *body = result.addRegion();
   if (parser.parseRegion(*body, parameters))
     return failure();

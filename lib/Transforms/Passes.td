@@ -60,8 +60,8 @@ def ChooseSchedulePass : Pass<"attn-choose-schedule", "::saccade::attn::KernelOp
     holds. A kernel that has a schedule keeps it.
 
     Before: `attn.kernel @decode(...) { ... }`
-    After: `attn.kernel @decode(...) attributes {schedule = #tile.schedule<rows = 64,
-    keys = 64, warps = 4, weights = bf16>} { ... }`
+    After: `attn.kernel @decode(...) schedule = #tile.schedule<rows = 64, keys = 64,
+    warps = 4, weights = bf16> { ... }`
   }];
   let options = [
     Option<"target", "target", "std::string", /*default=*/"\"cpu\"",

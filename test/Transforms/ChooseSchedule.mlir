@@ -31,7 +31,7 @@ attn.kernel @wide(%q: !attn.ragged<8x512xf16>, %kv: !attn.ragged<8x512xf16>) {
 // GPU-LABEL: attn.kernel @keeps_its_own
 // GPU: schedule = #tile.schedule<rows = 16, keys = 32, warps = 1, weights = f32>
 attn.kernel @keeps_its_own(%q: !attn.ragged<8x128xbf16>, %kv: !attn.ragged<8x128xbf16>)
-    attributes {schedule = #tile.schedule<rows = 16, keys = 32, warps = 1, weights = f32>} {
+    schedule = #tile.schedule<rows = 16, keys = 32, warps = 1, weights = f32> {
   %s = attn.attend @all() %q, %kv : !attn.ragged<8x128xbf16>, !attn.ragged<8x128xbf16> -> !attn.state<8x128>
   %o = attn.finish @all() %s : !attn.state<8x128> -> !attn.ragged<8x128xbf16>
   attn.return %o : !attn.ragged<8x128xbf16>
