@@ -110,11 +110,14 @@ SUITES = {
     "lit": lit,
     "unit": unit,
     "pytest": lambda: pytest("test/python"),
+    "gpu": lambda: pytest("test/gpu"),
     "install": lambda: pytest("test/install"),
 }
 
 
 def main():
+    # Nothing of the user's own cache may decide a test.
+    os.environ["SACCADE_CACHE_DIR"] = str(BUILD / "test" / "cache")
     names = sys.argv[1:] or list(SUITES)
     if BUILD.name == "sanitize" and not sys.argv[1:]:
         names = ["lit", "unit"]  # python itself is not instrumented
