@@ -228,6 +228,8 @@ LogicalResult Compiler::generate(const Signature &signature) {
   TargetCode code;
   if (failed(generateCode(spec.module(), options, code)))
     return failure();
+  if (code.stagesMs.empty())
+    code.stagesMs.emplace_back("obj", watch.ms());
   for (auto &[stage, ms] : code.stagesMs)
     stagesMs[stage] = ms;
   for (auto &[stage, content] : code.stages)
@@ -266,7 +268,6 @@ LogicalResult Compiler::generate(const Signature &signature) {
   manifest["report"] = std::move(told);
   std::string text = llvm::formatv("{0}", json::Value(std::move(manifest)));
   result.blob = writeBlob(text, {code.binary});
-  stagesMs["code"] = watch.ms();
   return success();
 }
 
