@@ -23,45 +23,89 @@ static RegisterBlock narrowBlock(int64_t lanes) {
   return lanes == 16 ? RegisterBlock{4, 4} : RegisterBlock{4, 2};
 }
 
+static int64_t maxRows(ArrayRef<RowsAhead> ahead) {
+  int64_t rows = 0;
+  for (const RowsAhead &some : ahead) {
+    tile::LoadOp load = some.load;
+    rows = std::max(rows, load.getType().getRows());
+  }
+  return rows;
+}
+
 void CpuEmitter::dot(const Buffer &lhs, const Buffer &rhs, const Buffer &to,
-                     bool accumulate, Value rows) {
+                     bool accumulate, Value rows, ArrayRef<RowsAhead> ahead) {
   RegisterBlock wide = wideBlock(lanes), narrow = narrowBlock(lanes);
   Scalar whole = scalar(rows) / wide.rows * wide.rows;
-  dotBlocks(lhs, rhs, to, accumulate, i64(0), whole, wide);
+  Product product{lhs, rhs, to, accumulate, ahead, {}, {}};
+  if (!ahead.empty()) { // a few rows' work hides nothing: wide blocks only
+    Scalar blocks =
+        whole / wide.rows *
+        static_cast<int64_t>(llvm::divideCeil(to.pitch, wide.vectors * lanes));
+    Scalar all = i64(maxRows(ahead));
+    product.atOnce = (all / blocks.max(1)) + 1;
+    product.next = allocate(1, 2).pointer;
+    store(i64(0), product.next, 8);
+  }
+  dotBlocks(product, i64(0), whole, wide);
   if (getConstantIntValue(whole.value) != getConstantIntValue(rows) ||
       !getConstantIntValue(rows))
-    dotBlocks(lhs, rhs, to, accumulate, whole, rows, narrow);
+    dotBlocks({lhs, rhs, to, accumulate, {}, {}, {}}, whole, rows, narrow);
 }
 
 /// Rows from `begin` to `end`, columns in panels: a panel of the right side
 /// stays in the first-level cache while the rows pass by.
-void CpuEmitter::dotBlocks(const Buffer &lhs, const Buffer &rhs,
-                           const Buffer &to, bool accumulate, Value begin,
-                           Value end, RegisterBlock block) {
+void CpuEmitter::dotBlocks(const Product &product, Value begin, Value end,
+                           RegisterBlock block) {
   auto panels = [&](int64_t first, int64_t last, RegisterBlock block) {
     loop(first, last, block.vectors * lanes, [&](Scalar column) {
       loop(begin, end, block.rows, [&](Scalar row) {
-        dotBlock(lhs, rhs, to, accumulate, row, column, block);
+        fetchSome(product);
+        dotBlock(product, row, column, block);
       });
     });
   };
-  int64_t width = block.vectors * lanes;
-  int64_t whole = to.pitch / width * width;
+  int64_t width = block.vectors * lanes, pitch = product.to.pitch;
+  int64_t whole = pitch / width * width;
   panels(0, whole, block);
-  if (whole < to.pitch)
-    panels(whole, to.pitch, {block.rows, (to.pitch - whole) / lanes});
+  if (whole < pitch)
+    panels(whole, pitch, {block.rows, (pitch - whole) / lanes});
 }
 
-void CpuEmitter::dotBlock(const Buffer &lhs, const Buffer &rhs,
-                          const Buffer &to, bool accumulate, Scalar row,
-                          Scalar column, RegisterBlock block) {
+void CpuEmitter::fetchSome(const Product &product) {
+  if (product.ahead.empty())
+    return;
+  Scalar begin = scalar(load(b.getI64Type(), product.next, 8));
+  Scalar end = (begin + product.atOnce).min(maxRows(product.ahead));
+  store(end, product.next, 8);
+  loop(begin, end, 1, [&](Scalar row) {
+    for (const RowsAhead &ahead : product.ahead) {
+      tile::LoadOp from = ahead.load;
+      tile::TileType type = from.getType();
+      Type element = type.getElementType();
+      auto [offset, there] = place(from.getRows(), row, ahead.outer);
+      Value base = ahead.outer.lookupOrDefault(from->getOperand(0));
+      Value address = at(base, element, offset);
+      int64_t bytes = type.getColumns() * element.getIntOrFloatBitWidth() / 8;
+      // Into the second-level cache; wild addresses do no harm.
+      loop(0, bytes, 64, [&](Scalar line) {
+        LLVM::Prefetch::create(b, at(address, b.getI8Type(), line),
+                               /*rw=*/0, /*hint=*/2, /*cache=*/1);
+      });
+    }
+  });
+}
+
+void CpuEmitter::dotBlock(const Product &product, Scalar row, Scalar column,
+                          RegisterBlock block) {
+  const Buffer &rhs = product.rhs, &to = product.to;
   SmallVector<Value> from, target, sums;
   for (int64_t i = 0; i < block.rows; ++i) {
-    from.push_back(at(lhs, row + i));
+    from.push_back(at(product.lhs, row + i));
     for (int64_t j = 0; j < block.vectors; ++j) {
       target.push_back(at(to, row + i, column + j * lanes));
-      sums.push_back(accumulate ? load(vectorType(), target.back(), 4 * lanes)
-                                : splat(0.0f));
+      sums.push_back(product.accumulate
+                         ? load(vectorType(), target.back(), 4 * lanes)
+                         : splat(0.0f));
     }
   }
   int64_t depth = rhs.transposed ? rhs.columns : rhs.rows;

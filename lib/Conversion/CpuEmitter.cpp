@@ -110,9 +110,9 @@ void CpuEmitter::eachVector(int64_t columns,
     body(i64(whole), columns - whole);
 }
 
-std::pair<Value, Value> CpuEmitter::place(Region &region, Scalar row) {
+std::pair<Value, Value> CpuEmitter::place(Region &region, Scalar row,
+                                          IRMapping mapping) {
   Block &block = region.front();
-  IRMapping mapping;
   mapping.map(block.getArgument(0), row.narrow().value);
   for (Operation &op : block.without_terminator())
     b.clone(op, mapping);

@@ -8,6 +8,7 @@
 #define SACCADE_LIB_CONVERSION_CPUEMITTER_H
 
 #include "dialects/Tile/Tile.h"
+#include "lib/Conversion/LoadAhead.h"
 #include "lib/Conversion/Scalars.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -97,9 +98,11 @@ public:
   /// Gathers rows from memory; into a transposed buffer if `to` is one.
   void loadTile(tile::LoadOp op, const Buffer &to, mlir::Value rows);
   void storeTile(tile::StoreOp op, const Buffer &from, mlir::Value rows);
-  /// to = [to +] lhs * rhs, rhs row-major with one row per k.
+  /// to = [to +] lhs * rhs, rhs row-major with one row per k. Meanwhile rows
+  /// are fetched into the cache, a few with each register block.
   void dot(const Buffer &lhs, const Buffer &rhs, const Buffer &to,
-           bool accumulate, mlir::Value rows);
+           bool accumulate, mlir::Value rows,
+           llvm::ArrayRef<RowsAhead> ahead = {});
   /// A transposed copy of a row-major buffer.
   Buffer transpose(const Buffer &from);
   /// An empty buffer for the transpose of a tile.
@@ -110,7 +113,8 @@ public:
 
   /// Clones the body of a row region: where the row lies, and whether it is
   /// there.
-  std::pair<mlir::Value, mlir::Value> place(mlir::Region &region, Scalar row);
+  std::pair<mlir::Value, mlir::Value> place(mlir::Region &region, Scalar row,
+                                            mlir::IRMapping mapping = {});
 
   //===--- Elements
   //--------------------------------------------------------===//
@@ -134,12 +138,19 @@ private:
   void transposeBlock(llvm::ArrayRef<mlir::Value> rows, mlir::Type element,
                       const Buffer &to, Scalar row, Scalar column,
                       int64_t count);
-  void dotBlocks(const Buffer &lhs, const Buffer &rhs, const Buffer &to,
-                 bool accumulate, mlir::Value begin, mlir::Value end,
+  /// A product under way.
+  struct Product {
+    const Buffer &lhs, &rhs, &to;
+    bool accumulate;
+    llvm::ArrayRef<RowsAhead> ahead;
+    mlir::Value next;   ///< address of the index of the next row to fetch
+    mlir::Value atOnce; ///< rows to fetch with a register block
+  };
+  void dotBlocks(const Product &product, mlir::Value begin, mlir::Value end,
                  RegisterBlock block);
-  void dotBlock(const Buffer &lhs, const Buffer &rhs, const Buffer &to,
-                bool accumulate, Scalar row, Scalar column,
+  void dotBlock(const Product &product, Scalar row, Scalar column,
                 RegisterBlock block);
+  void fetchSome(const Product &product);
 
   mlir::Block &entry;
   mlir::Operation *mark; ///< what is done once is done before this

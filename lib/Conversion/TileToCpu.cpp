@@ -25,7 +25,7 @@ namespace {
 class EntryLowering {
 public:
   EntryLowering(Block &body, int64_t lanes)
-      : body(body), e(body, lanes), live(body) {}
+      : body(body), e(body, lanes), live(body), ahead(body) {}
 
   LogicalResult run();
 
@@ -56,6 +56,7 @@ private:
   Block &body;
   CpuEmitter e;
   LiveRows live;
+  LoadAhead ahead;
   DenseMap<Value, Buffer> buffers;
   SmallVector<Operation *> done; ///< lowered tile operations, in order
   SmallVector<Operation *> flow; ///< control flow that carries tiles
@@ -186,7 +187,8 @@ LogicalResult EntryLowering::lowerDot(tile::DotOp op) {
   }
   if (accumulator && to.pointer != buffers.lookup(accumulator).pointer)
     e.copy(buffers.lookup(accumulator), to, rows);
-  e.dot(buffers.lookup(op.getLhs()), rhs, to, bool(accumulator), rows);
+  e.dot(buffers.lookup(op.getLhs()), rhs, to, bool(accumulator), rows,
+        ahead.at(op, e.b));
   finish(op, to);
   return success();
 }
@@ -344,11 +346,13 @@ void EntryLowering::removeTiles() {
 // Entries
 //===----------------------------------------------------------------------===//
 
-/// Argument words are constant while a kernel runs: loads of them may move.
+/// Argument words are constant while a kernel runs: each is read once, first of
+/// all, so that addresses may be computed anywhere.
 static void lowerWords(Block &body, Value words, Value cta) {
   auto pointer = LLVM::LLVMPointerType::get(words.getContext());
+  auto b = ImplicitLocOpBuilder::atBlockBegin(words.getLoc(), &body);
+  DenseMap<std::pair<int64_t, Type>, Value> known;
   body.walk([&](Operation *op) {
-    ImplicitLocOpBuilder b(op->getLoc(), op);
     if (isa<tile::CtaOp>(op)) {
       op->getResult(0).replaceAllUsesWith(cta);
       op->erase();
@@ -356,13 +360,16 @@ static void lowerWords(Block &body, Value words, Value cta) {
       Type type = word.getResult().getType();
       if (isa<tile::AddressType>(type))
         type = pointer;
-      Value address = LLVM::GEPOp::create(
-          b, pointer, b.getI64Type(), words,
-          LLVM::GEPArg(static_cast<int32_t>(word.getIndex())));
-      Value value = LLVM::LoadOp::create(b, type, address, /*alignment=*/8,
-                                         /*isVolatile=*/false,
-                                         /*isNonTemporal=*/false,
-                                         /*isInvariant=*/true);
+      Value &value = known[{word.getIndex(), type}];
+      if (!value) {
+        Value address = LLVM::GEPOp::create(
+            b, pointer, b.getI64Type(), words,
+            LLVM::GEPArg(static_cast<int32_t>(word.getIndex())));
+        value = LLVM::LoadOp::create(b, type, address, /*alignment=*/8,
+                                     /*isVolatile=*/false,
+                                     /*isNonTemporal=*/false,
+                                     /*isInvariant=*/true);
+      }
       op->getResult(0).replaceAllUsesWith(value);
       op->erase();
     }

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The addresses of the next trip's rows are this trip's with the induction
+// variable moved on: the scalar operations between are cloned.
+
+#include "lib/Conversion/LoadAhead.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "mlir/Transforms/RegionUtils.h"
+
+using namespace mlir;
+using namespace saccade;
+
+LoadAhead::LoadAhead(Block &body) {
+  for (Operation &top : body)
+    top.walk([&](scf::ForOp loop) {
+      Operation *last = nullptr;
+      for (auto dot : loop.getBody()->getOps<tile::DotOp>())
+        last = dot;
+      if (!last)
+        return;
+      Operation *product = last; // of the trip before
+      for (Operation &op : *loop.getBody()) {
+        if (isa<tile::DotOp>(op))
+          product = &op;
+        else if (auto load = dyn_cast<tile::LoadOp>(op))
+          loads[product].push_back(load);
+      }
+    });
+}
+
+/// The scalar operations of a loop's body that values hang on, in order; fails
+/// where they hang on more than the induction variable and what is outside.
+static LogicalResult collectSlice(ValueRange values, scf::ForOp loop,
+                                  SetVector<Operation *> &slice) {
+  for (Value value : values) {
+    if (value == loop.getInductionVar())
+      continue;
+    if (auto argument = dyn_cast<BlockArgument>(value)) {
+      if (argument.getOwner() == loop.getBody())
+        return failure(); // carried from trip to trip
+      continue;
+    }
+    Operation *op = value.getDefiningOp();
+    if (op->getBlock() != loop.getBody())
+      continue;
+    if (op->getNumRegions() || !isPure(op))
+      return failure();
+    if (slice.contains(op))
+      continue;
+    if (failed(collectSlice(op->getOperands(), loop, slice)))
+      return failure();
+    slice.insert(op);
+  }
+  return success();
+}
+
+SmallVector<RowsAhead> LoadAhead::at(tile::DotOp dot,
+                                     ImplicitLocOpBuilder &b) const {
+  SmallVector<RowsAhead> result;
+  auto loop = dyn_cast<scf::ForOp>(dot->getParentOp());
+  auto found = loads.find(dot);
+  if (!loop || found == loads.end())
+    return result;
+  for (tile::LoadOp load : found->second) {
+    SetVector<Value> captured;
+    getUsedValuesDefinedAbove(load.getRows(), captured);
+    captured.insert(load->getOperand(0));
+    SetVector<Operation *> slice;
+    if (failed(collectSlice(captured.getArrayRef(), loop, slice)))
+      continue;
+    RowsAhead ahead{load, {}};
+    if (load->isBeforeInBlock(dot)) {
+      // After the last trip, its own rows once more: every table is read where
+      // the loop reads it.
+      Value iv = loop.getInductionVar();
+      Value next = arith::AddIOp::create(b, iv, loop.getStep());
+      Value inside = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, next,
+                                           loop.getUpperBound());
+      ahead.outer.map(iv,
+                      arith::SelectOp::create(b, inside, next, iv).getResult());
+    }
+    for (Operation *op : slice)
+      b.clone(*op, ahead.outer);
+    result.push_back(std::move(ahead));
+  }
+  return result;
+}
