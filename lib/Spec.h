@@ -49,7 +49,7 @@ public:
 
   mlir::MLIRContext &context() { return *owned; }
   mlir::ModuleOp module() { return *root; }
-  attn::KernelOp kernel() { return picked; }
+  attn::KernelOp kernel() const { return picked; }
   llvm::SourceMgr &sources() { return *manager; }
 
   /// The module's text without locations, layout or comments.

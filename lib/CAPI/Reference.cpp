@@ -5,12 +5,10 @@
 // runtime's is tested by it.
 
 #include "lib/Reference/Evaluator.h"
+#include "lib/Spec.h"
 #include "saccade/Engine.h"
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/Vector/IR/VectorOps.h"
-#include "mlir/Parser/Parser.h"
+#include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -18,12 +16,7 @@ using namespace saccade;
 using namespace saccade::reference;
 
 struct SaccadeReference {
-  explicit SaccadeReference(const DialectRegistry &registry)
-      : context(registry, MLIRContext::Threading::DISABLED) {}
-
-  MLIRContext context;
-  OwningOpRef<ModuleOp> module;
-  attn::KernelOp kernel;
+  Spec spec;
 };
 
 static SaccadeStatus fail(SaccadeStatus status, const Twine &message) {
@@ -303,37 +296,12 @@ SaccadeStatus saccade_reference_create(const char *spec, size_t bytes,
   if (!spec || !reference)
     return fail(SACCADE_INVALID_ARGUMENT, "expects a spec and a place for the "
                                           "reference");
-  DialectRegistry registry;
-  registry.insert<attn::AttnDialect, arith::ArithDialect, math::MathDialect,
-                  vector::VectorDialect>();
-  auto made = std::make_unique<SaccadeReference>(registry);
-  std::string diagnostics;
-  ScopedDiagnosticHandler handler(&made->context, [&](Diagnostic &diagnostic) {
-    llvm::raw_string_ostream stream(diagnostics);
-    if (!diagnostics.empty())
-      stream << '\n';
-    if (auto place = diagnostic.getLocation()->findInstanceOf<FileLineColLoc>())
-      stream << place.getFilename().getValue() << ':' << place.getLine() << ':'
-             << place.getColumn() << ": ";
-    stream << diagnostic;
-  });
-  made->module = parseSourceString<ModuleOp>(
-      StringRef(spec, bytes), ParserConfig(&made->context), "spec");
-  if (!made->module)
-    return fail(SACCADE_BAD_SPEC, diagnostics);
-  for (auto kernel : made->module->getOps<attn::KernelOp>()) {
-    if (name && kernel.getSymName() != name)
-      continue;
-    if (made->kernel)
-      return fail(SACCADE_BAD_SPEC,
-                  "expects a kernel's name, since the spec has "
-                  "several kernels");
-    made->kernel = kernel;
-  }
-  if (!made->kernel)
-    return fail(SACCADE_BAD_SPEC,
-                name ? "expects a kernel named '" + Twine(name) + "'"
-                     : Twine("expects a kernel in the spec"));
+  auto made = std::make_unique<SaccadeReference>();
+  std::string error;
+  SaccadeStatus status = Spec::parse(StringRef(spec, bytes), "spec",
+                                     name ? name : "", made->spec, error);
+  if (status != SACCADE_OK)
+    return fail(status, error);
   *reference = made.release();
   return SACCADE_OK;
 }
@@ -352,7 +320,7 @@ SaccadeStatus saccade_reference_run(const SaccadeReference *reference,
     return fail(SACCADE_INVALID_ARGUMENT,
                 "expects a reference, a batch, arguments "
                 "and rows");
-  attn::KernelOp kernel = reference->kernel;
+  attn::KernelOp kernel = reference->spec.kernel();
   auto types = kernel.getBody().front().getArguments();
   if (count != static_cast<int32_t>(types.size()))
     return fail(SACCADE_INVALID_ARGUMENT, "expects " + Twine(types.size()) +

@@ -58,11 +58,11 @@ private:
   bool addRead(Operation &op);
 
   /// Lane i of the result is lane `from[i]` of the operands laid end to end.
-  bool gather(Operation &op, SmallVector<int64_t> from, int result = 0) {
+  bool gather(Operation &op, const SmallVector<int64_t> &from, int result = 0) {
     SmallVector<int> in =
         llvm::map_to_vector(op.getOperands(), [&](Value v) { return use(v); });
     int out = define(op.getResult(result));
-    body.steps.push_back([in, out, from](Body::Frame &frame) {
+    body.steps.emplace_back([in, out, from](Body::Frame &frame) {
       Lanes all;
       for (int slot : in)
         all.insert(all.end(), frame[slot].begin(), frame[slot].end());
@@ -111,7 +111,7 @@ bool BodyBuilder::addScalar(Operation &op) {
   SmallVector<int> in = llvm::map_to_vector(
       op.getOperands(), [&](Value value) { return use(value); });
   int out = define(op.getResult(0));
-  body.steps.push_back([=](Body::Frame &frame) {
+  body.steps.emplace_back([=](Body::Frame &frame) {
     // The condition of a select may be one for all lanes.
     auto lane = [&](size_t operand, size_t i) {
       if (operand >= in.size())
@@ -226,7 +226,7 @@ bool BodyBuilder::addVector(Operation &op) {
         int in = use(reduction.getVector());
         int init = reduction.getAcc() ? use(reduction.getAcc()) : -1;
         int out = define(reduction.getResult());
-        body.steps.push_back([=, kind = reduction.getKind()](auto &frame) {
+        body.steps.emplace_back([=, kind = reduction.getKind()](auto &frame) {
           const Lanes &x = frame[in];
           double sum = init < 0 ? x[0] : reduce(kind, frame[init][0], x[0]);
           for (size_t i = 1; i < x.size(); ++i)
@@ -252,7 +252,7 @@ bool BodyBuilder::addRead(Operation &op) {
       llvm::map_to_vector(read.getIndices(), [&](Value v) { return use(v); });
   int out = define(read.getResult());
   auto push = [&](auto find) {
-    body.steps.push_back([=](Body::Frame &frame) {
+    body.steps.emplace_back([=](Body::Frame &frame) {
       auto at = [&](int i, int64_t extent) {
         auto index = static_cast<int64_t>(frame[in[i]][0]);
         return std::max<int64_t>(0, std::min(index, extent - 1));
