@@ -14,6 +14,7 @@
 #include "llvm/Support/MemoryBuffer.h"
 
 #include <cstring>
+#include <math.h>
 #include <mutex>
 
 using namespace saccade;
@@ -49,7 +50,8 @@ llvm::Error CpuLoader::Session::start() {
   });
   layer = std::make_unique<orc::ObjectLinkingLayer>(*execution);
   process = &execution->createBareJITDylib("process");
-  // Code generation may ask for these three; nothing else is linked.
+  // What code generation may ask for: moves of memory, and on processors
+  // without the instructions, roundings. Nothing else is linked.
   orc::SymbolMap symbols;
   auto provide = [&](llvm::StringRef name, auto *function) {
     symbols[execution->intern(name)] = {orc::ExecutorAddr::fromPtr(function),
@@ -61,6 +63,11 @@ llvm::Error CpuLoader::Session::start() {
   provide("memmove",
           static_cast<void *(*)(void *, const void *, size_t)>(&std::memmove));
   provide("memset", static_cast<void *(*)(void *, int, size_t)>(&std::memset));
+  provide("fmaf", static_cast<float (*)(float, float, float)>(&::fmaf));
+  provide("fma", static_cast<double (*)(double, double, double)>(&::fma));
+  provide("floorf", static_cast<float (*)(float)>(&::floorf));
+  provide("ceilf", static_cast<float (*)(float)>(&::ceilf));
+  provide("trunc", static_cast<double (*)(double)>(&::trunc));
   return process->define(orc::absoluteSymbols(std::move(symbols)));
 }
 
