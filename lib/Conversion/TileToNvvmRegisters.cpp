@@ -7,6 +7,8 @@
 
 #include "mlir/Transforms/RegionUtils.h"
 
+#include <map>
+
 using namespace mlir;
 using namespace saccade;
 using namespace saccade::tile;
@@ -30,28 +32,22 @@ public:
     }
   }
 
+  /// A value of the body for one element: what it needs and is not there yet is
+  /// cloned, in the body's order.
   Value operator()(Value value, int64_t rowSlot, int64_t columnSlot) {
-    if (value.getParentBlock() != &body)
-      return value;
-    unsigned on = depends.lookup(value);
-    auto key =
-        std::make_tuple(value.getAsOpaquePointer(), on & kRow ? rowSlot : 0,
-                        on & kColumn ? columnSlot : 0);
-    if (auto found = clones.find(key); found != clones.end())
-      return found->second;
-    if (auto argument = dyn_cast<BlockArgument>(value))
-      return clones[key] = valueOf(argument, rowSlot, columnSlot);
-    Operation *op = value.getDefiningOp();
-    IRMapping mapping;
-    forEachOperand(op, [&](Value operand) {
-      mapping.map(operand, (*this)(operand, rowSlot, columnSlot));
-    });
-    Operation *clone = b.clone(*op, mapping);
-    for (auto [from, to] :
-         llvm::zip_equal(op->getResults(), clone->getResults()))
-      clones[{from.getAsOpaquePointer(), std::get<1>(key), std::get<2>(key)}] =
-          to;
-    return clones[key];
+    for (Operation *op : neededFor(value)) {
+      if (clones.contains(keyOf(op->getResult(0), rowSlot, columnSlot)))
+        continue;
+      IRMapping mapping;
+      forEachOperand(op, [&](Value operand) {
+        mapping.map(operand, lookup(operand, rowSlot, columnSlot));
+      });
+      Operation *clone = b.clone(*op, mapping);
+      for (auto [from, to] :
+           llvm::zip_equal(op->getResults(), clone->getResults()))
+        clones[keyOf(from, rowSlot, columnSlot)] = to;
+    }
+    return lookup(value, rowSlot, columnSlot);
   }
 
 private:
@@ -64,7 +60,41 @@ private:
   ValueRange inputs;
   Thread thread;
   DenseMap<Value, unsigned> depends;
-  std::map<std::tuple<void *, int64_t, int64_t>, Value> clones;
+  /// A value, and the row and column slots that it depends on.
+  using Key = std::tuple<void *, int64_t, int64_t>;
+  std::map<Key, Value> clones;
+  DenseMap<Value, SmallVector<Operation *>> needed;
+
+  Key keyOf(Value value, int64_t rowSlot, int64_t columnSlot) const {
+    unsigned on = depends.lookup(value);
+    return {value.getAsOpaquePointer(), on & kRow ? rowSlot : 0,
+            on & kColumn ? columnSlot : 0};
+  }
+
+  Value lookup(Value value, int64_t rowSlot, int64_t columnSlot) {
+    if (value.getParentBlock() != &body)
+      return value;
+    Value &clone = clones[keyOf(value, rowSlot, columnSlot)];
+    if (auto argument = dyn_cast<BlockArgument>(value); argument && !clone)
+      clone = valueOf(argument, rowSlot, columnSlot);
+    return clone;
+  }
+
+  ArrayRef<Operation *> neededFor(Value value) {
+    auto [found, isNew] = needed.try_emplace(value);
+    if (!isNew)
+      return found->second;
+    DenseSet<Value> wanted{value};
+    for (Operation &op : llvm::reverse(body.without_terminator())) {
+      if (llvm::none_of(op.getResults(),
+                        [&](Value result) { return wanted.contains(result); }))
+        continue;
+      found->second.push_back(&op);
+      forEachOperand(&op, [&](Value operand) { wanted.insert(operand); });
+    }
+    std::reverse(found->second.begin(), found->second.end());
+    return found->second;
+  }
 
   static void forEachOperand(Operation *op, function_ref<void(Value)> visit) {
     for (Value operand : op->getOperands())

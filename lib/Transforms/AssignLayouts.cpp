@@ -71,6 +71,9 @@ private:
     if (type.getElementType().isF32())
       return load.emitOpError("expects elements of bf16 or f16 on the GPU, but "
                               "got f32: its matrix instructions take no f32");
+    if (type.isColumn())
+      return load.emitOpError("expects rows of at least 8 elements on the GPU, "
+                              "but got 1");
     if (type.getRows() % warps)
       return load.emitOpError("expects rows to be a multiple of ")
              << warps << " warps, but got " << type.getRows();
