@@ -117,7 +117,8 @@ void saccade_compilation_destroy(SaccadeCompilation *compilation) {
 
 const void *saccade_compilation_blob(const SaccadeCompilation *compilation,
                                      size_t *bytes) {
-  const std::string &blob = compilation->result.blob;
+  static const std::string none;
+  const std::string &blob = compilation ? compilation->result.blob : none;
   if (bytes)
     *bytes = blob.size();
   return blob.empty() ? nullptr : blob.data();
@@ -126,12 +127,12 @@ const void *saccade_compilation_blob(const SaccadeCompilation *compilation,
 const char *saccade_compilation_stage(const SaccadeCompilation *compilation,
                                       const char *stage, size_t *bytes) {
   const std::string *content =
-      stage ? compilation->result.stage(stage) : nullptr;
+      compilation && stage ? compilation->result.stage(stage) : nullptr;
   if (bytes)
     *bytes = content ? content->size() : 0;
   return content ? content->c_str() : nullptr;
 }
 
 const char *saccade_compilation_report(const SaccadeCompilation *compilation) {
-  return compilation->report.c_str();
+  return compilation ? compilation->report.c_str() : "{}";
 }

@@ -28,7 +28,7 @@ SaccadeStatus saccade_engine_create(const SaccadeEngineOptions *options,
 void saccade_engine_destroy(SaccadeEngine *engine) { delete engine; }
 
 const char *saccade_engine_cache_dir(const SaccadeEngine *engine) {
-  return engine->folder().c_str();
+  return engine ? engine->folder().c_str() : "";
 }
 
 SaccadeStatus saccade_kernel_create(SaccadeEngine *engine, const char *spec,
@@ -57,7 +57,7 @@ SaccadeStatus saccade_kernel_create(SaccadeEngine *engine, const char *spec,
 void saccade_kernel_destroy(SaccadeKernel *kernel) { delete kernel; }
 
 SaccadeModule *saccade_kernel_module(const SaccadeKernel *kernel) {
-  return kernel->loaded->module;
+  return kernel ? kernel->loaded->module : nullptr;
 }
 
 //===----------------------------------------------------------------------===//
