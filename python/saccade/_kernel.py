@@ -67,7 +67,7 @@ def engine() -> c_void_p:
 
 def read_spec(spec: str | os.PathLike) -> tuple[str, str]:
     """Text and name: a path is read, a string with a line end or a space is text."""
-    if isinstance(spec, str) and any(c in spec for c in "\n {"):
+    if isinstance(spec, str) and (not spec or any(c in spec for c in "\n {")):
         return spec, "spec"
     with open(spec, encoding="utf-8") as file:
         return file.read(), os.fspath(spec)
