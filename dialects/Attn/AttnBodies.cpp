@@ -6,6 +6,7 @@
 #include "dialects/Attn/AdmittedOps.h"
 #include "dialects/Attn/Attn.h"
 
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
