@@ -362,6 +362,8 @@ static void lowerWords(Block &body, Value words, Value cta) {
         type = pointer;
       Value &value = known[{word.getIndex(), type}];
       if (!value) {
+        // Each time anew: the operation that came first may be gone.
+        b.setInsertionPointToStart(&body);
         Value address = LLVM::GEPOp::create(
             b, pointer, b.getI64Type(), words,
             LLVM::GEPArg(static_cast<int32_t>(word.getIndex())));
