@@ -352,10 +352,12 @@ static void lowerWords(Block &body, Value words, Value cta) {
   auto pointer = LLVM::LLVMPointerType::get(words.getContext());
   auto b = ImplicitLocOpBuilder::atBlockBegin(words.getLoc(), &body);
   DenseMap<std::pair<int64_t, Type>, Value> known;
+  // Erased at the end: the builder stands before the first operation.
+  SmallVector<Operation *> dead;
   body.walk([&](Operation *op) {
     if (isa<tile::CtaOp>(op)) {
       op->getResult(0).replaceAllUsesWith(cta);
-      op->erase();
+      dead.push_back(op);
     } else if (auto word = dyn_cast<tile::WordOp>(op)) {
       Type type = word.getResult().getType();
       if (isa<tile::AddressType>(type))
@@ -373,9 +375,11 @@ static void lowerWords(Block &body, Value words, Value cta) {
                                      /*isInvariant=*/true);
       }
       op->getResult(0).replaceAllUsesWith(value);
-      op->erase();
+      dead.push_back(op);
     }
   });
+  for (Operation *op : dead)
+    op->erase();
 }
 
 static void lowerLookups(Block &body) {
