@@ -352,12 +352,10 @@ static void lowerWords(Block &body, Value words, Value cta) {
   auto pointer = LLVM::LLVMPointerType::get(words.getContext());
   auto b = ImplicitLocOpBuilder::atBlockBegin(words.getLoc(), &body);
   DenseMap<std::pair<int64_t, Type>, Value> known;
-  // Erased at the end: the builder stands before the first operation.
-  SmallVector<Operation *> dead;
   body.walk([&](Operation *op) {
     if (isa<tile::CtaOp>(op)) {
       op->getResult(0).replaceAllUsesWith(cta);
-      dead.push_back(op);
+      op->erase();
     } else if (auto word = dyn_cast<tile::WordOp>(op)) {
       Type type = word.getResult().getType();
       if (isa<tile::AddressType>(type))
@@ -375,11 +373,9 @@ static void lowerWords(Block &body, Value words, Value cta) {
                                      /*isInvariant=*/true);
       }
       op->getResult(0).replaceAllUsesWith(value);
-      dead.push_back(op);
+      op->erase();
     }
   });
-  for (Operation *op : dead)
-    op->erase();
 }
 
 static void lowerLookups(Block &body) {

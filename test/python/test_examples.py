@@ -42,9 +42,10 @@ def optional_passes():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_agrees_with_each_pass_off(name, device):
+def test_agrees_with_each_pass_off_and_with_all_off(name, device):
     case = scenario(name, 20, requests=3, longest=130)
-    for disabled in optional_passes():
+    passes = optional_passes()
+    for disabled in [*passes, ",".join(passes)]:
         compare(case, name, device, disabled=disabled)
 
 
