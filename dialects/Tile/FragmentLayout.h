@@ -29,7 +29,9 @@
 namespace saccade::tile {
 
 /// A row and a column within a tile.
-template <typename Int> struct Place { Int row, column; };
+template <typename Int> struct Place {
+  Int row, column;
+};
 
 inline constexpr int64_t kWarpSize = 32;
 inline constexpr int64_t kAtomRows = 16;   // m of mma.m16n8k16

@@ -158,9 +158,7 @@ TEST_CASE("manifest: says what is wrong") {
                 "expects 'entries' to be an array of 1..256 elements, but got "
                 "[]"));
   CHECK(
-      refuses(with([](json &m) {
-                m["entries"][0]["cost"] = {{"alpha", -1}};
-              }),
+      refuses(with([](json &m) { m["entries"][0]["cost"] = {{"alpha", -1}}; }),
               "expects 'entries[0].cost.alpha' to be a number in 0..1e12, but "
               "got -1"));
 }
