@@ -134,6 +134,8 @@ def Attn_FinishOp : Attn_Op<"finish", [
   let description = [{
     Applies the sink, divides by the sum, applies the output function, and rounds
     to the output's element type. The LSE is `m + log(l)`, sink included, natural base.
+    A row that saw nothing has the output function of 0 for its output, and -inf, or
+    its sink, for its LSE.
 
     Constraints:
     1. The variant exists and takes these parameters.
