@@ -72,6 +72,35 @@ def test_page_tables_on_the_device_are_used_in_place():
     close(out, reference(kv_lens, table, q, keys, values)[0])
 
 
+def test_page_ids_on_the_device_cannot_leave_the_cache():
+    kv_lens = [70, 33]
+    kernel, table, q, keys, values = paged(kv_lens)
+    wild = table.clone()
+    wild[0, 1], wild[1, 0], wild[1, 2] = 2**31 - 1, -(2**31), table.numel()
+    plan = kernel.plan([1, 1], kv_lens=kv_lens, page_table=wild.cuda())
+    out, _ = kernel.run(plan, q, (keys, values))
+    tame = wild.clamp(0, table.numel() - 1)
+    close(out, reference(kv_lens, tame, q, keys, values)[0])
+
+
+def test_appends_to_wild_pages_are_dropped():
+    kernel = saccade.compile(EXAMPLES / "append_attend.mlir", device="cuda")
+    shape = (4, 16, 8, 128)
+    keys, values = (
+        torch.randn(shape, device="cuda", dtype=torch.bfloat16) for _ in range(2)
+    )
+    before = keys.clone(), values.clone()
+    table = torch.tensor([[2**30, 1], [-5, 3]], dtype=torch.int32)
+    plan = kernel.plan([3, 2], kv_lens=[16, 17], page_table=table.cuda())
+    q = torch.randn(5, 32, 128, device="cuda", dtype=torch.bfloat16)
+    new = [torch.randn(5, 8, 128, device="cuda", dtype=torch.bfloat16) for _ in "kv"]
+    kernel.run(plan, q, *new, (keys, values))
+    # Of five new tokens one lies in a page that exists: token 16 of request 1.
+    for cache, old, rows in zip((keys, values), before, new, strict=True):
+        old[3, 0] = rows[4]
+        assert torch.equal(cache, old)
+
+
 def test_a_captured_graph_replays_with_the_next_plan():
     kernel, table, q, keys, values = paged([90, 90])
     capacity = saccade.Capacity(requests=2, query_tokens=2, indices=16, fixed_grid=True)
