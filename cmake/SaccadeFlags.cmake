@@ -35,8 +35,9 @@ endif()
 if(SACCADE_SANITIZE)
   add_compile_options(-fsanitize=address,undefined -fno-omit-frame-pointer
     -fno-sanitize-recover=undefined)
-  # The vptr check wants type information of MLIR's that is not exported.
-  add_compile_options(-fno-sanitize=vptr)
+  # The vptr check wants type information of MLIR's that is not exported; the
+  # function check, a signature before the code, which compiled kernels lack.
+  add_compile_options(-fno-sanitize=vptr,function)
   add_link_options(-fsanitize=address,undefined)
 endif()
 
