@@ -438,7 +438,7 @@ evaluate(attn::KernelOp kernel, const ReferenceInputs &inputs,
          ArrayRef<Row> rows) {
   Evaluation evaluation(kernel, inputs);
   if (llvm::Error failed = evaluation.prepare())
-    return std::move(failed);
+    return failed;
   for (const Row &row : rows)
     if (row.request < 0 || row.request >= inputs.requests || row.token < 0 ||
         row.token >= inputs.queryLengths[row.request] || row.head < 0 ||
