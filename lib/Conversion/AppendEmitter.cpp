@@ -42,10 +42,7 @@ void saccade::emitAppend(ImplicitLocOpBuilder &b, const ItemScope &item,
                          const KernelWords &kernelWords, int64_t rows,
                          attn::AppendOp append) {
   attn::LayoutType layout = append.getCache().getType();
-  Value cache = append.getCache();
-  while (auto earlier = cache.getDefiningOp<attn::AppendOp>())
-    cache = earlier.getCache();
-  int64_t cacheWord = kernelWords.of(cast<BlockArgument>(cache));
+  int64_t cacheWord = kernelWords.ofCache(append.getCache());
   CacheWalk walk(b, item, layout, cacheWord, rows);
   auto copy = [&](Value source, int64_t columns, bool values) {
     auto type = tile::TileType::get(b.getContext(), rows, columns,

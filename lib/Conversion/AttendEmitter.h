@@ -11,6 +11,9 @@
 
 namespace saccade {
 
+/// Logits are multiplied by it, so that weights are powers of two.
+inline constexpr float kLog2E = 1.44269504088896340736f;
+
 /// The state (m, l, O) of the rows of an item as tiles. m is in units of log2:
 /// the largest logit times log2(e). Without softmax only O is there.
 struct TileState {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // The finish of a state: sink, normalization, output function, LSE, stores.
-// Rows that saw nothing get output 0 and LSE -inf here, whatever the variant.
+// Rows that saw nothing are defined here: their normalized output is 0, and
+// their LSE is -inf, or the sink's logit.
 
 #include "lib/Conversion/AttendEmitter.h"
 
@@ -12,7 +13,6 @@ using namespace saccade;
 
 using B = ImplicitLocOpBuilder;
 
-static constexpr float kLog2E = 1.44269504088896340736f;
 static constexpr float kLn2 = 0.69314718055994530942f;
 
 /// Joins a sink to a state: one more logit in the sum, without a value.
@@ -59,10 +59,8 @@ void AttendEmitter::finish(B &b, attn::FinishOp finish, TileState state,
   BoundVariant variant =
       bind(b, finish.getVariantAttr(), finish, finish.getParameters());
   auto rowPositions = [&](B &b, Scalar row) {
-    return [&b, row, this](attn::Position p) -> Value {
-      ItemScope scope = item.in(b);
-      return p == attn::Position::head ? scope.head(row)
-                                       : scope.queryPosition(scope.token(row));
+    return [&b, row, this](attn::Position p) {
+      return item.in(b).rowPosition(p, row);
     };
   };
 

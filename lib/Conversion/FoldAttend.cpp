@@ -14,7 +14,6 @@
 using namespace mlir;
 using namespace saccade;
 
-static constexpr float kLog2E = 1.44269504088896340736f;
 static constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 tile::TileType AttendEmitter::column() const {
@@ -54,10 +53,8 @@ Value AttendEmitter::loadQuery(ImplicitLocOpBuilder &b, attn::AttendOp attend,
       b, load, schedule.getWeights(),
       [&](ImplicitLocOpBuilder &b, Value x, Scalar row) {
         ItemScope scope = item.in(b);
-        auto position = [&](attn::Position p) -> Value {
-          return p == attn::Position::head
-                     ? scope.head(row)
-                     : scope.queryPosition(scope.token(row));
+        auto position = [&](attn::Position p) {
+          return scope.rowPosition(p, row);
         };
         return variant.inlined(b, item, body, x, position).front();
       });
@@ -275,10 +272,7 @@ TileState AttendEmitter::fold(ImplicitLocOpBuilder &b, attn::AttendOp attend) {
       bind(b, attend.getVariantAttr(), attend, attend.getParameters());
   attn::LayoutType layout = attend.getCache().getType();
   // What was appended was written by an entry before this one.
-  Value cache = attend.getCache();
-  while (auto append = cache.getDefiningOp<attn::AppendOp>())
-    cache = append.getCache();
-  CacheWalk walk(b, item, layout, kernelWords.of(cast<BlockArgument>(cache)),
+  CacheWalk walk(b, item, layout, kernelWords.ofCache(attend.getCache()),
                  schedule.getKeys());
 
   Value scale =

@@ -31,6 +31,13 @@ struct ItemScope {
   Scalar present(Scalar row) const { return packed(row).less(rowEnd); }
   Scalar queryPosition(Scalar token) const { return kvLen - qLen + token; }
 
+  /// What a body of row `row` may ask for that is not uniform: its query head,
+  /// or else its query's position.
+  mlir::Value rowPosition(attn::Position position, Scalar row) const {
+    return position == attn::Position::head ? head(row)
+                                            : queryPosition(token(row));
+  }
+
   /// Element offset of (token, head) in the tensor at word `first`.
   Scalar tensorOffset(mlir::ImplicitLocOpBuilder &b, int64_t first,
                       Scalar token, Scalar head) const;

@@ -31,6 +31,12 @@ KernelWords::KernelWords(attn::KernelOp kernel) {
   }
 }
 
+int64_t KernelWords::ofCache(Value cache) const {
+  while (auto append = cache.getDefiningOp<attn::AppendOp>())
+    cache = append.getCache();
+  return of(cast<BlockArgument>(cache));
+}
+
 Value saccade::readWord(ImplicitLocOpBuilder &b, Value words, int64_t index,
                         Type type) {
   return tile::WordOp::create(b, type, words, index);

@@ -22,6 +22,8 @@ public:
   int64_t of(mlir::BlockArgument argument) const {
     return arguments[argument.getArgNumber()];
   }
+  /// First word of a cache, seen through the appends that give it on.
+  int64_t ofCache(mlir::Value cache) const;
   /// First word of a result of attn.return.
   int64_t ofResult(unsigned index) const { return results[index]; }
   /// Words in all.
