@@ -71,3 +71,11 @@ SharedAttr SharedLayout::choose(TileType type) {
                          (swizzled ? chunks : chunks | 1) * perChunk,
                          swizzled ? 8 : 1, /*offset=*/0);
 }
+
+SharedAttr SharedLayout::choosePanels(TileType type) {
+  constexpr int64_t panelBits = 128 * 8;
+  return SharedAttr::get(type.getContext(),
+                         panelBits /
+                             type.getElementType().getIntOrFloatBitWidth(),
+                         /*swizzle=*/8, /*offset=*/0);
+}

@@ -102,8 +102,16 @@ public:
   /// odd number of chunks a row, so that eight rows meet eight different bank
   /// groups.
   static SharedAttr choose(TileType type);
+  /// The layout that wgmma and tensor maps take: panels of 128-byte rows.
+  static SharedAttr choosePanels(TileType type);
 
-  int64_t bytes() const { return rows * pitchBytes; }
+  int64_t panels() const {
+    return (columns * elementBytes + pitchBytes - 1) / pitchBytes;
+  }
+  /// Bytes from a panel to the next, and columns of a panel.
+  int64_t panelBytes() const { return rows * pitchBytes; }
+  int64_t panelColumns() const { return pitchBytes / elementBytes; }
+  int64_t bytes() const { return panels() * panelBytes(); }
   int64_t getOffset() const { return offset; }
   int64_t elementsPerChunk() const { return kChunkBytes / elementBytes; }
   /// Chunks of a row that hold elements, and with the padding that products
@@ -113,9 +121,11 @@ public:
 
   /// The byte of a chunk, counted from the start of the CTA's shared memory.
   template <typename Int> Int byteOfChunk(Int row, Int chunk) const {
-    if (swizzle > 1)
-      chunk = chunk ^ (row % swizzle);
-    return row * pitchBytes + chunk * kChunkBytes + offset;
+    if (panels() == 1)
+      return byteInPanel(row, chunk) + offset;
+    int64_t perPanel = pitchBytes / kChunkBytes;
+    return byteInPanel(row, chunk % perPanel) +
+           chunk / perPanel * panelBytes() + offset;
   }
   /// The byte of an element.
   template <typename Int> Int byteOf(Int row, Int column) const {
@@ -124,6 +134,12 @@ public:
   }
 
 private:
+  template <typename Int> Int byteInPanel(Int row, Int chunk) const {
+    if (swizzle > 1)
+      chunk = chunk ^ (row % swizzle);
+    return row * pitchBytes + chunk * kChunkBytes;
+  }
+
   int64_t rows, columns, elementBytes, pitchBytes, swizzle, offset;
 };
 

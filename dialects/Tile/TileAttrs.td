@@ -14,18 +14,56 @@ class Tile_Attr<string name, string attrMnemonic, list<Trait> traits = []>
   let mnemonic = attrMnemonic;
 }
 
+def Tile_CopyKind : I32EnumAttr<"CopyKind", "how tiles come into shared memory", [
+    I32EnumAttrCase<"tma", 0>, I32EnumAttrCase<"gather", 1>]> {
+  let cppNamespace = "::saccade::tile";
+  let genSpecializedAttr = 0;
+}
+
+def Tile_CopyKindAttr : EnumAttr<Tile_Dialect, Tile_CopyKind, "copy_kind">;
+
+def Tile_PipelineAttr : Tile_Attr<"Pipeline", "pipeline"> {
+  let summary = "how an entry is dealt out to warps with roles";
+  let description = [{
+    The warps of the schedule compute; four more load. KV tiles pass from these to
+    those through pipes of `stages` tiles, copied by tensor maps in boxes (`tma`) or
+    16 bytes at a time (`gather`). A thread that loads keeps `load_registers`, one
+    that computes gets `compute_registers`. A running maximum is raised only when
+    logits exceed it by more than `growth`, in units of log2, so that most tiles
+    need no rescaling; 0 raises it always.
+
+    Example: `#tile.pipeline<stages = 2, copy = tma, load_registers = 32,
+    compute_registers = 160, growth = 8>`
+  }];
+  let parameters = (ins "int64_t":$stages, EnumParameter<Tile_CopyKind>:$copy,
+                        "int64_t":$load_registers, "int64_t":$compute_registers,
+                        "int64_t":$growth);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+}
+
 def Tile_ScheduleAttr : Tile_Attr<"Schedule", "schedule"> {
   let summary = "every choice that changes speed and not results";
   let description = [{
     The only tuning surface: `rows` packed query rows a work item, `keys` keys a KV
     tile, `warps` that share an item (1 on the CPU), `weights`, the element type
     in which products take what is computed: softmax weights, and the rows that row
-    functions give.
+    functions give. With a `pipeline`, warps have roles; it needs `wgmma` (sm_90a).
 
     Example: `#tile.schedule<rows = 64, keys = 64, warps = 4, weights = bf16>`
+
+    Constraints:
+    1. With a pipeline, four warps compute 64 rows, and keys are a multiple of 16
+       up to 256.
+    2. The registers of all threads fit in the 65536 of a multiprocessor.
   }];
   let parameters = (ins "int64_t":$rows, "int64_t":$keys, "int64_t":$warps,
-                        "::mlir::Type":$weights);
+                        "::mlir::Type":$weights,
+                        OptionalParameter<"::saccade::tile::PipelineAttr">:$pipeline);
+  let builders = [AttrBuilder<(ins "int64_t":$rows, "int64_t":$keys, "int64_t":$warps,
+                                   "::mlir::Type":$weights), [{
+    return $_get($_ctxt, rows, keys, warps, weights, PipelineAttr());
+  }]>];
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
 }
@@ -51,6 +89,22 @@ def Tile_ItemsAttr : Tile_Attr<"Items", "items"> {
   let assemblyFormat = "`<` struct(params) `>`";
 }
 
+def Tile_BoxAttr : Tile_Attr<"Box", "box"> {
+  let summary = "rows that one copy through a tensor map brings";
+  let description = [{
+    The tensor whose words (KernelABI.h) begin at `word`; `tokens` tokens of `heads`
+    heads each, the heads of a token side by side.
+
+    Example: `#tile.box<word = 12, heads = 4, tokens = 48>`
+  }];
+  let parameters = (ins "int64_t":$word, "int64_t":$heads, "int64_t":$tokens);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    int64_t rows() const { return getHeads() * getTokens(); }
+  }];
+}
+
 def Tile_ReduceKind : I32EnumAttr<"ReduceKind", "how elements of a row combine", [
     I32EnumAttrCase<"max", 0>, I32EnumAttrCase<"add", 1>]> {
   let cppNamespace = "::saccade::tile";
@@ -66,8 +120,10 @@ def Tile_SharedAttr : Tile_Attr<"Shared", "shared"> {
   let summary = "in shared memory, row-major, 16-byte chunks swizzled within a row";
   let description = [{
     Rows are padded to `pitch` elements, a multiple of 16 bytes; chunk `c` of row `r`
-    lies at chunk `c ^ (r % swizzle)`. The tile begins `offset` bytes into the
-    shared memory of the CTA; `-tile-allocate-shared` chooses it.
+    lies at chunk `c ^ (r % swizzle)`. Where a row has more than `pitch` elements, the
+    tile is cut into panels of `pitch` columns, one after another: with a pitch of 128
+    bytes and a swizzle of 8 that is what `wgmma` and tensor maps take. The tile begins
+    `offset` bytes into the shared memory of the CTA; `-tile-allocate-shared` chooses it.
 
     Example: `#tile.shared<pitch = 128, swizzle = 8, offset = 16384>`
   }];

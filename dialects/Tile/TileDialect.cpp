@@ -42,7 +42,7 @@ void TileDialect::initialize() {
 
 LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                    int64_t rows, int64_t keys, int64_t warps,
-                                   Type weights) {
+                                   Type weights, PipelineAttr pipeline) {
   if (rows < 1 || rows > 1024)
     return emitError() << "expects 1 to 1024 rows a work item, but got "
                        << rows;
@@ -53,6 +53,65 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   if (!weights.isF32() && !weights.isF16() && !weights.isBF16())
     return emitError() << "expects weights of f32, f16 or bf16, but got "
                        << weights;
+  if (!pipeline)
+    return success();
+  if (weights.isF32())
+    return emitError() << "expects weights of f16 or bf16 with a pipeline, but "
+                          "got f32";
+  if (warps % 4 || rows != 16 * warps || warps > 12)
+    return emitError() << "expects 64 rows for each 4 of up to 12 warps with a "
+                          "pipeline, but got "
+                       << rows << " rows and " << warps << " warps";
+  if (keys % 16 || keys > 256)
+    return emitError() << "expects keys to be a multiple of 16 up to 256 with "
+                          "a pipeline, but got "
+                       << keys;
+  constexpr int64_t kRegisters = 65536;
+  int64_t registers = 128 * pipeline.getLoadRegisters() +
+                      32 * warps * pipeline.getComputeRegisters();
+  if (registers > kRegisters)
+    return emitError() << "expects at most " << kRegisters
+                       << " registers, but 128 threads that load with "
+                       << pipeline.getLoadRegisters() << " and " << 32 * warps
+                       << " that compute with "
+                       << pipeline.getComputeRegisters() << " take "
+                       << registers;
+  return success();
+}
+
+static LogicalResult
+verifyRegisters(function_ref<InFlightDiagnostic()> emitError, int64_t load,
+                int64_t compute) {
+  for (int64_t count : {load, compute})
+    if (count < 24 || count > 240 || count % 8)
+      return emitError() << "expects register counts to be multiples of 8 from "
+                            "24 to 240, but got "
+                         << count;
+  return success();
+}
+
+LogicalResult PipelineAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                                   int64_t stages, CopyKind copy,
+                                   int64_t loadRegisters,
+                                   int64_t computeRegisters, int64_t growth) {
+  if (stages < 1 || stages > 16)
+    return emitError() << "expects 1 to 16 stages, but got " << stages;
+  // Weights reach 2^growth, and sums of them have to fit in f16.
+  if (growth < 0 || growth > 8)
+    return emitError() << "expects growth from 0 to 8, but got " << growth;
+  return verifyRegisters(emitError, loadRegisters, computeRegisters);
+}
+
+LogicalResult BoxAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                              int64_t word, int64_t heads, int64_t tokens) {
+  // The limits of a tensor map's box (CUDA driver API, cuTensorMapEncodeTiled).
+  for (int64_t size : {heads, tokens})
+    if (size < 1 || size > 256)
+      return emitError() << "expects boxes of 1 to 256 heads and tokens, but "
+                            "got "
+                         << heads << " and " << tokens;
+  if (word < 0)
+    return emitError() << "expects a word of 0 or more, but got " << word;
   return success();
 }
 
@@ -95,32 +154,106 @@ LogicalResult TileType::verify(function_ref<InFlightDiagnostic()> emitError,
   return success();
 }
 
-Type TileType::parse(AsmParser &parser) {
+/// Parses what stands between the brackets of a tile; a comma that ends it is
+/// left to the caller where no attribute follows.
+static TileType parseTile(AsmParser &parser, bool &atComma) {
   SmallVector<int64_t, 2> shape;
   Type elementType;
   Attribute layout;
   SMLoc location = parser.getCurrentLocation();
-  if (parser.parseLess() ||
-      parser.parseDimensionList(shape, /*allowDynamic=*/false) ||
+  if (parser.parseDimensionList(shape, /*allowDynamic=*/false) ||
       parser.parseType(elementType))
     return {};
-  if (succeeded(parser.parseOptionalComma()) && parser.parseAttribute(layout))
-    return {};
-  if (parser.parseGreater())
-    return {};
+  atComma = succeeded(parser.parseOptionalComma());
+  if (atComma) {
+    OptionalParseResult parsed = parser.parseOptionalAttribute(layout);
+    if (parsed.has_value()) {
+      if (failed(*parsed))
+        return {};
+      atComma = succeeded(parser.parseOptionalComma());
+    }
+  }
   if (shape.size() != 2) {
     parser.emitError(location) << "expects rows and columns, but got "
                                << shape.size() << " dimensions";
     return {};
   }
-  return getChecked([&] { return parser.emitError(location); },
-                    parser.getContext(), shape[0], shape[1], elementType,
-                    layout);
+  return TileType::getChecked([&] { return parser.emitError(location); },
+                              parser.getContext(), shape[0], shape[1],
+                              elementType, layout);
 }
 
+static void printTile(AsmPrinter &printer, TileType type) {
+  printer << type.getRows() << "x" << type.getColumns() << "x"
+          << type.getElementType();
+  if (type.getLayout())
+    printer << ", " << type.getLayout();
+}
+
+/// Parses a tile and the end of the type, where nothing else may follow.
+static TileType parseWholeTile(AsmParser &parser) {
+  bool atComma;
+  if (parser.parseLess())
+    return {};
+  TileType type = parseTile(parser, atComma);
+  if (!type)
+    return {};
+  if (atComma) {
+    parser.emitError(parser.getCurrentLocation(), "expects a tile layout");
+    return {};
+  }
+  return parser.parseGreater() ? TileType() : type;
+}
+
+Type TileType::parse(AsmParser &parser) { return parseWholeTile(parser); }
+
 void TileType::print(AsmPrinter &printer) const {
-  printer << "<" << getRows() << "x" << getColumns() << "x" << getElementType();
-  if (getLayout())
-    printer << ", " << getLayout();
+  printer << "<";
+  printTile(printer, *this);
+  printer << ">";
+}
+
+//===----------------------------------------------------------------------===//
+// Pipes and products in flight
+//===----------------------------------------------------------------------===//
+
+LogicalResult PipeType::verify(function_ref<InFlightDiagnostic()> emitError,
+                               TileType tile, int64_t stages) {
+  if (stages < 1 || stages > 16)
+    return emitError() << "expects 1 to 16 stages, but got " << stages;
+  if (tile.getLayout() && !isa<SharedAttr>(tile.getLayout()))
+    return emitError() << "expects tiles in shared memory, but got " << tile;
+  return success();
+}
+
+Type PipeType::parse(AsmParser &parser) {
+  bool atComma;
+  int64_t stages;
+  SMLoc location = parser.getCurrentLocation();
+  if (parser.parseLess())
+    return {};
+  TileType tile = parseTile(parser, atComma);
+  if (!tile || (!atComma && parser.parseComma()) ||
+      parser.parseKeyword("stages") || parser.parseEqual() ||
+      parser.parseInteger(stages) || parser.parseGreater())
+    return {};
+  return getChecked([&] { return parser.emitError(location); },
+                    parser.getContext(), tile, stages);
+}
+
+void PipeType::print(AsmPrinter &printer) const {
+  printer << "<";
+  printTile(printer, getTile());
+  printer << ", stages = " << getStages() << ">";
+}
+
+Type InflightType::parse(AsmParser &parser) {
+  TileType tile = parseWholeTile(parser);
+  return tile ? get(parser.getContext(), tile) : InflightType();
+}
+
+void InflightType::print(AsmPrinter &printer) const {
+  printer << "<";
+  printTile(printer, getTile());
   printer << ">";
 }

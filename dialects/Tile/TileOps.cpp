@@ -3,7 +3,7 @@
 // Verifiers of the tile operations: one line a numbered constraint of the
 // definitions. Rules that several operations share are one helper.
 
-#include "dialects/Tile/Tile.h"
+#include "dialects/Tile/TileVerify.h"
 
 #include "mlir/IR/Builders.h"
 
@@ -35,6 +35,23 @@ static LogicalResult verifyRows(Operation *op, Region &region) {
                          {b.getI64Type(), b.getI1Type()});
 }
 
+LogicalResult saccade::tile::verifyGather(Operation *op, TileType tile,
+                                          Region &rows, BoxAttr box,
+                                          Region &boxes) {
+  if (failed(verifyRows(op, rows)))
+    return failure();
+  if (bool(box) == boxes.empty())
+    return op->emitOpError("expects a region of boxes if, and only if, it says "
+                           "what a box is");
+  if (!box)
+    return success();
+  if (box.rows() > tile.getRows())
+    return op->emitOpError("expects boxes of at most ")
+           << tile.getRows() << " rows, but got " << box.rows();
+  Type i32 = IntegerType::get(op->getContext(), 32);
+  return verifySignature(op, boxes, {i32}, {i32, i32, i32});
+}
+
 LogicalResult EntryOp::verify() {
   if (getBody().getNumArguments() != 1 ||
       !isa<WordsType>(getBody().getArgument(0).getType()))
@@ -59,7 +76,9 @@ LogicalResult WordOp::verify() {
   return success();
 }
 
-LogicalResult LoadOp::verifyRegions() { return verifyRows(*this, getRows()); }
+LogicalResult LoadOp::verifyRegions() {
+  return verifyGather(*this, getType(), getRows(), getBoxAttr(), getBoxes());
+}
 
 LogicalResult StoreOp::verifyRegions() { return verifyRows(*this, getRows()); }
 
@@ -136,22 +155,40 @@ LogicalResult ReduceOp::verify() {
   return success();
 }
 
-LogicalResult DotOp::verify() {
-  TileType lhs = getLhs().getType(), rhs = getRhs().getType(), out = getType();
-  int64_t depth = getTransposed() ? rhs.getColumns() : rhs.getRows();
-  int64_t columns = getTransposed() ? rhs.getRows() : rhs.getColumns();
+LogicalResult saccade::tile::verifyProduct(Operation *op, TileType lhs,
+                                           TileType rhs, Value accumulator,
+                                           bool transposed, TileType out) {
+  int64_t depth = transposed ? rhs.getColumns() : rhs.getRows();
+  int64_t columns = transposed ? rhs.getRows() : rhs.getColumns();
   if (lhs.getColumns() != depth || lhs.getRows() != out.getRows() ||
       columns != out.getColumns())
-    return emitOpError() << "expects a product of " << lhs.getRows() << "x"
-                         << lhs.getColumns() << " and " << depth << "x"
-                         << columns << " to have that depth and shape, but got "
-                         << out.getRows() << "x" << out.getColumns();
+    return op->emitOpError()
+           << "expects a product of " << lhs.getRows() << "x"
+           << lhs.getColumns() << " and " << depth << "x" << columns
+           << " to have that depth and shape, but got " << out.getRows() << "x"
+           << out.getColumns();
   if (!out.getElementType().isF32())
-    return emitOpError() << "expects a result of f32, but got "
-                         << out.getElementType();
-  if (getAccumulator() && getAccumulator().getType() != out)
-    return emitOpError() << "expects an accumulator of " << out << ", but got "
-                         << getAccumulator().getType();
+    return op->emitOpError()
+           << "expects a result of f32, but got " << out.getElementType();
+  if (accumulator && accumulator.getType() != out)
+    return op->emitOpError() << "expects an accumulator of " << out
+                             << ", but got " << accumulator.getType();
+  return success();
+}
+
+LogicalResult DotOp::verify() {
+  return verifyProduct(*this, getLhs().getType(), getRhs().getType(),
+                       getAccumulator(), getTransposed(), getType());
+}
+
+LogicalResult ScaleRowsOp::verify() {
+  TileType tile = getType(), factors = getFactors().getType();
+  if (!factors.isColumn() || factors.getRows() != tile.getRows() ||
+      factors.getElementType() != tile.getElementType())
+    return emitOpError() << "expects factors of " << tile.getRows() << "x1x"
+                         << tile.getElementType() << ", but got "
+                         << factors.getRows() << "x" << factors.getColumns()
+                         << "x" << factors.getElementType();
   return success();
 }
 

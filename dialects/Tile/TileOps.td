@@ -108,8 +108,14 @@ def Tile_LoadOp : Tile_Op<"load", [SingleBlock, RecursiveMemoryEffects,
                                    MemoryEffects<[MemRead]>]> {
   let summary = "Gathers the rows of a tile from memory";
   let description = [{
-    The region gives for each row the element offset from the base, and whether the
-    row is there; rows that are not there become zeros and are not touched.
+    The region `rows` gives for each row the element offset from the base, and whether
+    the row is there; rows that are not there become zeros and are not touched.
+
+    Where rows lie in boxes of a tensor, `box` says so: from row 0 on, each
+    `box.rows()` rows are the heads of consecutive tokens, and the region `boxes` gives,
+    for the first row of a box, its head, token and batch (or page). Rows past the last
+    whole box are not there. `limit` is the first row that is not there, if any are;
+    with `tail`, that may be only in the first trip of the loop around the load.
 
     Example:
 
@@ -128,13 +134,22 @@ def Tile_LoadOp : Tile_Op<"load", [SingleBlock, RecursiveMemoryEffects,
     ```
 
     Constraints:
-    1. The region takes one i32 and yields an i64 and an i1.
+    1. `rows` takes one i32 and yields an i64 and an i1.
+    2. `boxes` takes one i32 and yields three i32; it is there if `box` is.
+    3. A box has no more rows than the tile.
   }];
-  let arguments = (ins Tile_AddressType:$base);
-  let regions = (region SizedRegion<1>:$rows);
+  let arguments = (ins Tile_AddressType:$base, Optional<I32>:$limit,
+                       OptionalAttr<Tile_BoxAttr>:$box, UnitAttr:$tail);
+  let regions = (region SizedRegion<1>:$rows, MaxSizedRegion<1>:$boxes);
   let results = (outs Tile_TileType:$result);
-  let assemblyFormat = "$base `rows` $rows attr-dict `:` type($result)";
+  let assemblyFormat = [{
+    $base `rows` $rows (`box` $box^ $boxes)? (`limit` $limit^ (`tail` $tail^)?)?
+    attr-dict `:` type($result)
+  }];
   let hasRegionVerifier = 1;
+  let builders = [OpBuilder<(ins "TileType":$type, "::mlir::Value":$base), [{
+    build($_builder, $_state, type, base, /*limit=*/{}, /*box=*/{}, /*tail=*/false);
+  }]>];
 }
 
 def Tile_StoreOp : Tile_Op<"store", [SingleBlock, MemoryEffects<[MemWrite]>]> {
@@ -287,11 +302,28 @@ def Tile_ConvertOp : Tile_Op<"convert", [Pure]> {
   let hasFolder = 1;
 }
 
+def Tile_ScaleRowsOp : Tile_Op<"scale_rows", [Pure, AllTypesMatch<["input", "result"]>]> {
+  let summary = "Multiplies each row by its factor, which often is 1";
+  let description = [{
+    A map that multiplies, of which it is known that rows whose factor is 1 need no
+    work: a warp all of whose factors are 1 does nothing.
+
+    Constraints:
+    1. The factors are a column with the input's rows and element type.
+  }];
+  let arguments = (ins Tile_TileType:$input, Tile_TileType:$factors);
+  let results = (outs Tile_TileType:$result);
+  let assemblyFormat = "$input `by` $factors attr-dict `:` type($input) `,` type($factors)";
+  let hasVerifier = 1;
+}
+
 def Tile_YieldOp : Tile_Op<"yield", [Terminator, Pure, ParentOneOf<[
-    "LoadOp", "StoreOp", "MapOp", "MapRowsOp", "MaskOp"]>]> {
+    "LoadOp", "PutOp", "StoreOp", "MapOp", "MapRowsOp", "MaskOp"]>]> {
   let summary = "Ends a region of a tile operation";
   let arguments = (ins Variadic<AnyType>:$results);
   let assemblyFormat = "attr-dict ($results^ `:` type($results))?";
 }
+
+include "dialects/Tile/TileAsyncOps.td"
 
 #endif // SACCADE_TILE_OPS_TD

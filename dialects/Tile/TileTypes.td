@@ -36,6 +36,29 @@ def Tile_TileType : Tile_Type<"Tile", "tile"> {
   }];
 }
 
+def Tile_PipeType : Tile_Type<"Pipe", "pipe"> {
+  let summary = "a ring of tiles in shared memory between warps that load and warps that compute";
+  let description = [{
+    Example: `!tile.pipe<80x128xbf16, stages = 2>`, and once it is known where the
+    first stage lives `!tile.pipe<80x128xbf16, #tile.shared<pitch = 64, swizzle = 8>,
+    stages = 2>`
+  }];
+  let parameters = (ins "::saccade::tile::TileType":$tile, "int64_t":$stages);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+}
+
+def Tile_InflightType : Tile_Type<"Inflight", "inflight"> {
+  let summary = "a product that matrix units are still computing";
+  let description = [{
+    Only `tile.await` makes it readable.
+
+    Example: `!tile.inflight<192x80xf32>`
+  }];
+  let parameters = (ins "::saccade::tile::TileType":$tile);
+  let hasCustomAssemblyFormat = 1;
+}
+
 def Tile_WordsType : Tile_Type<"Words", "words"> {
   let summary = "the block of argument words of KernelABI.h";
 }

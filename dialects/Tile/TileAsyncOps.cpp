@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What roles, pipes and products in flight promise each other, checked before
+// anything waits for ever on a GPU.
+
+#include "dialects/Tile/TileVerify.h"
+
+using namespace mlir;
+using namespace saccade::tile;
+
+/// The region of the roles around an operation that it stands in, or null.
+static Region *roleOf(Operation *op) {
+  auto roles = op->getParentOfType<RolesOp>();
+  if (!roles)
+    return nullptr;
+  return roles.getLoad().isAncestor(op->getParentRegion())
+             ? &roles.getLoad()
+             : &roles.getCompute();
+}
+
+/// Outside of roles an operation is not executed yet, so it may stand there.
+static LogicalResult verifyRole(Operation *op, bool loads) {
+  Region *role = roleOf(op);
+  if (!role || loads == (role->getRegionNumber() == 0))
+    return success();
+  return op->emitOpError("expects to stand in the role '")
+         << (loads ? "load" : "compute") << "'";
+}
+
+LogicalResult RolesOp::verify() {
+  for (int64_t count : {int64_t(getLoadRegisters()),
+                        int64_t(getComputeRegisters())})
+    if (count < 24 || count > 240 || count % 8)
+      return emitOpError("expects register counts to be multiples of 8 from 24 "
+                         "to 240, but got ")
+             << count;
+  if (!isa_and_present<EntryOp>((*this)->getParentOp()))
+    return emitOpError("expects to stand in the body of a tile.entry");
+  return success();
+}
+
+LogicalResult TakeTurnOp::verify() { return verifyRole(*this, false); }
+LogicalResult PassTurnOp::verify() { return verifyRole(*this, false); }
+LogicalResult ReleaseOp::verify() { return verifyRole(*this, false); }
+
+LogicalResult PipeOp::verify() {
+  if (roleOf(*this))
+    return emitOpError("expects to stand outside of roles, which share it");
+  return success();
+}
+
+LogicalResult PutOp::verify() {
+  if (auto pipe = getPipe().getDefiningOp<PipeOp>();
+      pipe && pipe.getCopy() == CopyKind::tma && !getBox())
+    return emitOpError("expects boxes, as its pipe copies by tensor maps");
+  return verifyRole(*this, true);
+}
+
+LogicalResult PutOp::verifyRegions() {
+  return verifyGather(*this, getPipe().getType().getTile(), getRows(),
+                      getBoxAttr(), getBoxes());
+}
+
+LogicalResult GetOp::verify() {
+  if (getPipe().getType().getTile() != getType())
+    return emitOpError() << "expects a result of "
+                         << getPipe().getType().getTile() << ", but got "
+                         << getType();
+  return verifyRole(*this, false);
+}
+
+LogicalResult IssueDotOp::verify() {
+  if (failed(verifyProduct(*this, getLhs().getType(), getRhs().getType(),
+                           getAccumulator(), getTransposed(),
+                           getType().getTile())))
+    return failure();
+  if (!getResult().hasOneUse())
+    return emitOpError("expects one wait for its result, but got ")
+           << std::distance(getResult().use_begin(), getResult().use_end());
+  return success();
+}
+
+LogicalResult AwaitOp::verify() {
+  if (getProduct().getType().getTile() != getResult().getType())
+    return emitOpError() << "expects a result of "
+                         << getProduct().getType().getTile() << ", but got "
+                         << getResult().getType();
+  if (getKeep().getTypes() != getKept().getTypes())
+    return emitOpError("expects to give on the tiles that it keeps, but gets (")
+           << getKeep().getTypes() << ") and gives (" << getKept().getTypes()
+           << ")";
+  Operation *issue = getProduct().getDefiningOp();
+  if (!issue || issue->getBlock() != (*this)->getBlock())
+    return success();
+  int64_t later = 0;
+  for (Operation *op = issue->getNextNode(); op && op != *this;
+       op = op->getNextNode())
+    later += isa<IssueDotOp>(op);
+  if (later != int64_t(getPending()))
+    return emitOpError("expects to leave ")
+           << later << " products pending, which were issued after its own, "
+           << "but got " << getPending();
+  return success();
+}
