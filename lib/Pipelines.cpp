@@ -21,7 +21,8 @@ using namespace saccade;
 
 static constexpr llvm::StringLiteral kOptional[] = {
     "attn-derive-tile-bounds", "tile-split-full-tiles", "tile-fuse-maps",
-    "tile-issue-loads-early",  "canonicalize",          "cse"};
+    "tile-issue-loads-early",  "tile-skip-rescales",    "tile-overlap-products",
+    "tile-take-turns",         "canonicalize",          "cse"};
 
 ArrayRef<llvm::StringLiteral> saccade::optionalPasses() { return kOptional; }
 
@@ -76,7 +77,15 @@ static void buildGpuPipeline(OpPassManager &pm,
   // tile, scf, arith, math, vector
   pm.addPass(createExpandMathPass());
   stage.cleanUp();
+  stage.optional<tile::EntryOp>(createSkipRescalesPass());
   pm.addNestedPass<tile::EntryOp>(createAssignLayoutsPass());
+  // Roles before products overlap: the warps that load must not be delayed.
+  pm.addNestedPass<tile::EntryOp>(createMakePipesPass());
+  pm.addNestedPass<tile::EntryOp>(createSpecializeWarpsPass());
+  stage.optional<tile::EntryOp>(createOverlapProductsPass());
+  pm.addNestedPass<tile::EntryOp>(createIssueProductsPass());
+  stage.optional<tile::EntryOp>(createTakeTurnsPass());
+  stage.cleanUp();
   // Before bytes are dealt out, since it makes tiles live longer.
   stage.optional<tile::EntryOp>(createIssueLoadsEarlyPass());
   pm.addNestedPass<tile::EntryOp>(

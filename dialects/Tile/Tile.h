@@ -29,4 +29,13 @@
 #define GET_OP_CLASSES
 #include "dialects/Tile/TileOps.h.inc"
 
+namespace saccade::tile {
+
+/// Discardable attributes of an entry: its argument words, and the bytes of
+/// shared memory that a CTA needs.
+inline constexpr llvm::StringLiteral kWordsAttr = "tile.words";
+inline constexpr llvm::StringLiteral kSharedBytesAttr = "tile.shared_bytes";
+
+} // namespace saccade::tile
+
 #endif // SACCADE_DIALECTS_TILE_TILE_H

@@ -5,6 +5,7 @@
 
 #include "dialects/Tile/Tile.h"
 
+#include "mlir/IR/Matchers.h"
 #include "mlir/IR/PatternMatch.h"
 
 using namespace mlir;
@@ -12,6 +13,14 @@ using namespace saccade::tile;
 
 OpFoldResult ConvertOp::fold(FoldAdaptor) {
   if (getInput().getType() == getType())
+    return getInput();
+  return {};
+}
+
+/// What begins as zero needs no scaling.
+OpFoldResult ScaleRowsOp::fold(FoldAdaptor) {
+  if (auto fill = getInput().getDefiningOp<FillOp>();
+      fill && matchPattern(fill.getValue(), m_AnyZeroFloat()))
     return getInput();
   return {};
 }

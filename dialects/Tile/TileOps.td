@@ -315,6 +315,7 @@ def Tile_ScaleRowsOp : Tile_Op<"scale_rows", [Pure, AllTypesMatch<["input", "res
   let results = (outs Tile_TileType:$result);
   let assemblyFormat = "$input `by` $factors attr-dict `:` type($input) `,` type($factors)";
   let hasVerifier = 1;
+  let hasFolder = 1;
 }
 
 def Tile_YieldOp : Tile_Op<"yield", [Terminator, Pure, ParentOneOf<[

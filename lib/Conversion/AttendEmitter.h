@@ -38,7 +38,10 @@ public:
               std::optional<int64_t> lseWord);
 
 private:
-  struct KeyTile;
+  /// Masked logits of a tile, and the factor that they still lack, if any.
+  struct Logits {
+    mlir::Value tile, factor;
+  };
   BoundVariant bind(mlir::ImplicitLocOpBuilder &b, mlir::FlatSymbolRefAttr name,
                     mlir::Operation *user, mlir::ValueRange parameters);
   mlir::Value loadQuery(mlir::ImplicitLocOpBuilder &b, attn::AttendOp attend,
@@ -47,12 +50,16 @@ private:
                             const CacheWalk &walk, const BoundVariant &variant,
                             Scalar tileIndex, int64_t columns,
                             mlir::Type element, bool values);
-  mlir::Value maskedLogits(mlir::ImplicitLocOpBuilder &b, const CacheWalk &walk,
-                           const BoundVariant &variant, Scalar tileIndex,
-                           mlir::Value full, mlir::Value products,
-                           mlir::Value scale);
+  Logits maskedLogits(mlir::ImplicitLocOpBuilder &b, const CacheWalk &walk,
+                      const BoundVariant &variant, Scalar tileIndex,
+                      mlir::Value full, mlir::Value products,
+                      mlir::Value scale);
+  mlir::Value raisedMax(mlir::ImplicitLocOpBuilder &b, mlir::Value max,
+                        mlir::Value tileMax);
   TileState step(mlir::ImplicitLocOpBuilder &b, const BoundVariant &variant,
-                 mlir::Value logits, mlir::Value valueTile, TileState state);
+                 Logits logits, mlir::Value valueTile, TileState state);
+  /// Whether tiles come by tensor maps.
+  bool copiesBoxes() const;
   TileState emptyState(mlir::ImplicitLocOpBuilder &b, int64_t valueDim,
                        attn::Normalizer normalizer);
   llvm::SmallVector<mlir::Value> bounds(mlir::ImplicitLocOpBuilder &b,

@@ -44,6 +44,11 @@ static void convertAppend(ImplicitLocOpBuilder &b, StringRef name,
                           tile::ScheduleAttr schedule) {
   OpBuilder::InsertionGuard guard(b);
   attn::LayoutType cache = append.getCache().getType();
+  // Rows are only moved: no roles are needed for that.
+  if (schedule.getPipeline())
+    schedule = tile::ScheduleAttr::get(b.getContext(), /*rows=*/64,
+                                       /*keys=*/64, /*warps=*/4,
+                                       schedule.getWeights());
   auto items =
       tile::ItemsAttr::get(b.getContext(), schedule.getRows(), /*group=*/1,
                            cache.getHeads(), schedule.getKeys(),
@@ -74,11 +79,19 @@ static void convertAttends(ImplicitLocOpBuilder &b, attn::KernelOp kernel,
   int64_t queryHeads = first.getQuery().getType().getHeads();
   int64_t heads = first.getCache().getType().getHeads();
   int64_t group = queryHeads / heads;
+  // Boxes hold whole tokens.
+  int64_t rows = schedule.getRows();
+  if (schedule.getPipeline())
+    rows = rows / group * group;
   auto items =
-      tile::ItemsAttr::get(b.getContext(), schedule.getRows(), group, heads,
+      tile::ItemsAttr::get(b.getContext(), rows, group, heads,
                            schedule.getKeys(), rowBlock(kernel, group));
   EntryBody body = startEntry(b, kernel.getSymName(), tile::EntryKind::attend,
                               items, schedule);
+  b.getInsertionBlock()
+      ->getParentOp()
+      ->getParentOfType<tile::EntryOp>()
+      ->setAttr(tile::kWordsAttr, b.getI64IntegerAttr(kernelWords.size()));
   ItemScope item(b, body.words, body.item, group, queryHeads);
   AttendEmitter emitter(item, kernelWords, schedule);
 

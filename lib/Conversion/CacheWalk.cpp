@@ -12,6 +12,8 @@
 
 #include "llvm/ADT/TypeSwitch.h"
 
+#include <numeric>
+
 using namespace mlir;
 using namespace saccade;
 
@@ -150,8 +152,7 @@ CacheRow CacheWalk::row(ImplicitLocOpBuilder &b, Scalar j) const {
 
 Scalar CacheWalk::offset(ImplicitLocOpBuilder &b, const CacheRow &row,
                          bool values) const {
-  int64_t first =
-      firstWord + (values ? SACCADE_CACHE_V_DATA : SACCADE_CACHE_K_DATA);
+  int64_t first = tensorWord(values);
   auto stride = [&](int64_t which) {
     return readI64(b, item.words, first + which);
   };
@@ -160,8 +161,26 @@ Scalar CacheWalk::offset(ImplicitLocOpBuilder &b, const CacheRow &row,
          item.in(b).kvHead.wide() * stride(SACCADE_TENSOR_STRIDE_HEAD);
 }
 
+int64_t CacheWalk::tensorWord(bool values) const {
+  return firstWord + (values ? SACCADE_CACHE_V_DATA : SACCADE_CACHE_K_DATA);
+}
+
 Value CacheWalk::base(ImplicitLocOpBuilder &b, bool values) const {
-  return readAddress(
-      b, item.words,
-      firstWord + (values ? SACCADE_CACHE_V_DATA : SACCADE_CACHE_K_DATA));
+  return readAddress(b, item.words, tensorWord(values));
+}
+
+int64_t CacheWalk::contiguousRows() const {
+  if (auto paged = dyn_cast<attn::PagedType>(type))
+    return std::gcd(paged.getPage(), tileKeys);
+  if (auto sparse = dyn_cast<attn::BlockSparseType>(type))
+    return std::gcd(sparse.getBlockColumns(), tileKeys);
+  return tileKeys;
+}
+
+Scalar CacheWalk::rowsFrom(ImplicitLocOpBuilder &b, Scalar j) const {
+  Scalar left = in(b, length) - j;
+  if (!isa<attn::BlockSparseType>(type))
+    return left;
+  Scalar inBlock = in(b, length) - blockSparseKey(b, j);
+  return inBlock.min(in(b, rows) - j);
 }

@@ -54,6 +54,17 @@ public:
   /// Base address of the keys (or values).
   mlir::Value base(mlir::ImplicitLocOpBuilder &b, bool values) const;
 
+  /// The first of the four words of the keys (or values).
+  int64_t tensorWord(bool values) const;
+  /// How many rows from a multiple of as many on, at most a tile, lie one
+  /// token after another.
+  int64_t contiguousRows() const;
+  /// Whether positions ascend with `j`, so that only the last tile is short.
+  bool ascends() const { return !mlir::isa<attn::BlockSparseType>(type); }
+  /// How many rows there are from row `j`, the first of a tile, on; negative
+  /// past the end.
+  Scalar rowsFrom(mlir::ImplicitLocOpBuilder &b, Scalar j) const;
+
   /// First position of the cache in the request's sequence; tokens in it.
   Scalar start, length; // i32
 

@@ -33,6 +33,31 @@ BoundVariant AttendEmitter::bind(ImplicitLocOpBuilder &b,
 // Loads
 //===----------------------------------------------------------------------===//
 
+namespace {
+/// Where a box of a tensor begins, i32.
+struct Box {
+  Scalar head, token, batch;
+};
+} // namespace
+
+bool AttendEmitter::copiesBoxes() const {
+  tile::PipelineAttr pipeline = schedule.getPipeline();
+  return pipeline && pipeline.getCopy() == tile::CopyKind::tma;
+}
+
+/// Says of a load that its rows lie in boxes of the tensor at `word`.
+static void
+emitBoxes(ImplicitLocOpBuilder &b, tile::LoadOp load, int64_t word,
+          int64_t heads, int64_t tokens,
+          llvm::function_ref<Box(ImplicitLocOpBuilder &, Scalar row)> place) {
+  load.setBoxAttr(tile::BoxAttr::get(b.getContext(), word, heads, tokens));
+  OpBuilder::InsertionGuard guard(b);
+  Block *block =
+      b.createBlock(&load.getBoxes(), {}, {b.getI32Type()}, {b.getLoc()});
+  Box box = place(b, {&b, block->getArgument(0)});
+  tile::YieldOp::create(b, ValueRange{box.head, box.token, box.batch});
+}
+
 Value AttendEmitter::loadQuery(ImplicitLocOpBuilder &b, attn::AttendOp attend,
                                const BoundVariant &variant) {
   attn::LayoutType layout = attend.getQuery().getType();
@@ -46,6 +71,15 @@ Value AttendEmitter::loadQuery(ImplicitLocOpBuilder &b, attn::AttendOp attend,
         scope.tensorOffset(b, word, scope.token(row), scope.head(row));
     return std::pair(offset, scope.present(row));
   });
+  if (copiesBoxes())
+    emitBoxes(b, load, word, item.group, schedule.getRows() / item.group,
+              [&](ImplicitLocOpBuilder &b, Scalar row) {
+                ItemScope scope = item.in(b);
+                Scalar batch =
+                    isa<attn::DenseType>(layout) ? scope.request : i32(b, 0);
+                return Box{scope.head(row), scope.qBegin + scope.token(row),
+                           batch};
+              });
   auto body = variant.body<attn::QueryOp>();
   if (!body)
     return load;
@@ -68,11 +102,22 @@ Value AttendEmitter::loadCacheTile(ImplicitLocOpBuilder &b,
   auto type =
       tile::TileType::get(b.getContext(), schedule.getKeys(), columns, element);
   Scalar first = tileIndex * schedule.getKeys();
+  Value limit = copiesBoxes() ? walk.rowsFrom(b, first).value : Value();
   auto load = tile::LoadOp::create(b, type, walk.base(b, values));
   emitRows(b, load.getRows(), [&](ImplicitLocOpBuilder &b, Scalar row) {
     CacheRow there = walk.row(b, Scalar{&b, first} + row);
     return std::pair(walk.offset(b, there, values), there.present);
   });
+  if (copiesBoxes()) {
+    emitBoxes(b, load, walk.tensorWord(values), /*heads=*/1,
+              walk.contiguousRows(), [&](ImplicitLocOpBuilder &b, Scalar row) {
+                CacheRow there = walk.row(b, Scalar{&b, first} + row);
+                return Box{item.in(b).kvHead, there.token.narrow(),
+                           there.batch.narrow()};
+              });
+    load.getLimitMutable().assign(limit);
+    load.setTail(walk.ascends());
+  }
 
   attn::BodyOpInterface body;
   if (values) {
@@ -120,12 +165,22 @@ SmallVector<Value> AttendEmitter::bounds(ImplicitLocOpBuilder &b,
   return variant.inlined(b, item, body, {}, position);
 }
 
+static bool isPositiveConstant(Value value) {
+  APFloat constant(0.0f);
+  return matchPattern(value, m_ConstantFloat(&constant)) &&
+         !constant.isNegative() && !constant.isZero() && constant.isFinite();
+}
+
 /// Scaled, shaped and masked logits of a tile; for softmax and sigmoid times
 /// log2(e), so that weights are powers of two.
-Value AttendEmitter::maskedLogits(ImplicitLocOpBuilder &b,
-                                  const CacheWalk &walk,
-                                  const BoundVariant &variant, Scalar tileIndex,
-                                  Value full, Value products, Value scale) {
+///
+/// A positive factor that is all that happens to a product may wait: it is left
+/// to the exponential, where it costs nothing (an fma instead of a difference).
+AttendEmitter::Logits AttendEmitter::maskedLogits(ImplicitLocOpBuilder &b,
+                                                  const CacheWalk &walk,
+                                                  const BoundVariant &variant,
+                                                  Scalar tileIndex, Value full,
+                                                  Value products, Value scale) {
   Scalar first = tileIndex * schedule.getKeys();
   auto positions = [&](ImplicitLocOpBuilder &b, Scalar row, Scalar column) {
     return [&b, row, column, first, &walk, this](attn::Position p) -> Value {
@@ -151,16 +206,20 @@ Value AttendEmitter::maskedLogits(ImplicitLocOpBuilder &b,
   // The factor is formed once an item where nothing comes between.
   Value factor =
       powers && !logits ? b.createOrFold<arith::MulFOp>(scale, log2e) : scale;
-  Value shaped = emitMap(
-      b, type, products,
-      [&](ImplicitLocOpBuilder &b, ValueRange x, Scalar row, Scalar column) {
-        Value s = arith::MulFOp::create(b, x[0], factor);
-        if (!logits)
-          return s;
-        s = variant.inlined(b, item, logits, s, positions(b, row, column))
-                .front();
-        return powers ? arith::MulFOp::create(b, s, log2e).getResult() : s;
-      });
+  bool softmax = variant.normalizer() == attn::Normalizer::softmax;
+  bool waits = softmax && !logits && isPositiveConstant(factor);
+  Value shaped = products;
+  if (!waits)
+    shaped = emitMap(
+        b, type, products,
+        [&](ImplicitLocOpBuilder &b, ValueRange x, Scalar row, Scalar column) {
+          Value s = arith::MulFOp::create(b, x[0], factor);
+          if (!logits)
+            return s;
+          s = variant.inlined(b, item, logits, s, positions(b, row, column))
+                  .front();
+          return powers ? arith::MulFOp::create(b, s, log2e).getResult() : s;
+        });
 
   auto mask = variant.body<attn::MaskOp>();
   Value fill = f32(b, powers ? -kInfinity : 0.0f);
@@ -178,7 +237,7 @@ Value AttendEmitter::maskedLogits(ImplicitLocOpBuilder &b,
           variant.inlined(b, item, mask, {}, positions(b, row, column)).front();
     tile::YieldOp::create(b, SmallVector<Value>{keep});
   }
-  return masked;
+  return {masked, waits ? factor : Value()};
 }
 
 //===----------------------------------------------------------------------===//
@@ -208,20 +267,41 @@ TileState AttendEmitter::emptyState(ImplicitLocOpBuilder &b, int64_t valueDim,
   return state;
 }
 
+/// The maximum after a tile whose own is `tileMax`. With a growth, it stays
+/// where logits exceed it by no more: weights are then up to 2^growth, and the
+/// output needs no rescaling. Each row decides for itself.
+Value AttendEmitter::raisedMax(ImplicitLocOpBuilder &b, Value max,
+                               Value tileMax) {
+  tile::PipelineAttr pipeline = schedule.getPipeline();
+  int64_t growth = pipeline ? pipeline.getGrowth() : 0;
+  return emitMap(
+      b, column(), {max, tileMax},
+      [&](ImplicitLocOpBuilder &b, ValueRange x, Scalar, Scalar) -> Value {
+        if (growth == 0)
+          return arith::MaximumFOp::create(b, x[0], x[1]);
+        Value excess = arith::SubFOp::create(b, x[1], x[0]);
+        Value raised = arith::CmpFOp::create(b, arith::CmpFPredicate::OGT,
+                                             excess, f32(b, growth));
+        return arith::SelectOp::create(b, raised, x[1], x[0]);
+      });
+}
+
 TileState AttendEmitter::step(ImplicitLocOpBuilder &b,
-                              const BoundVariant &variant, Value logits,
+                              const BoundVariant &variant, Logits logits,
                               Value values, TileState state) {
   using B = ImplicitLocOpBuilder;
-  auto tileType = cast<tile::TileType>(logits.getType());
+  auto tileType = cast<tile::TileType>(logits.tile.getType());
   auto outputType = cast<tile::TileType>(state.output.getType());
-  Value weights = logits;
+  Value weights = logits.tile;
   if (variant.normalizer() == attn::Normalizer::softmax) {
     Value tileMax =
-        tile::ReduceOp::create(b, column(), tile::ReduceKind::max, logits);
-    Value max = emitMap(b, column(), {state.max, tileMax},
-                        [](B &b, ValueRange x, Scalar, Scalar) -> Value {
-                          return arith::MaximumFOp::create(b, x[0], x[1]);
+        tile::ReduceOp::create(b, column(), tile::ReduceKind::max, logits.tile);
+    if (logits.factor)
+      tileMax = emitMap(b, column(), tileMax,
+                        [&](B &b, ValueRange x, Scalar, Scalar) -> Value {
+                          return arith::MulFOp::create(b, x[0], logits.factor);
                         });
+    Value max = raisedMax(b, state.max, tileMax);
     Value pivot =
         emitMap(b, column(), max, [](B &b, ValueRange x, Scalar, Scalar) {
           return finiteOrZero(b, x[0]);
@@ -230,10 +310,15 @@ TileState AttendEmitter::step(ImplicitLocOpBuilder &b,
                             [](B &b, ValueRange x, Scalar, Scalar) {
                               return powerOfDifference(b, x[0], x[1]);
                             });
-    weights = emitMap(b, tileType, {logits, pivot},
-                      [](B &b, ValueRange x, Scalar, Scalar) {
-                        return powerOfDifference(b, x[0], x[1]);
-                      });
+    weights =
+        emitMap(b, tileType, {logits.tile, pivot},
+                [&](B &b, ValueRange x, Scalar, Scalar) -> Value {
+                  if (!logits.factor)
+                    return powerOfDifference(b, x[0], x[1]);
+                  Value below = arith::NegFOp::create(b, x[1]);
+                  return math::Exp2Op::create(
+                      b, math::FmaOp::create(b, x[0], logits.factor, below));
+                });
     Value tileSum =
         tile::ReduceOp::create(b, column(), tile::ReduceKind::add, weights);
     state.sum = emitMap(b, column(), {state.sum, rescale, tileSum},
@@ -247,13 +332,14 @@ TileState AttendEmitter::step(ImplicitLocOpBuilder &b,
                            });
     state.max = max;
   } else if (variant.normalizer() == attn::Normalizer::sigmoid) {
-    weights = emitMap(
-        b, tileType, logits, [](B &b, ValueRange x, Scalar, Scalar) -> Value {
-          Value one = f32(b, 1.0f);
-          Value power = math::Exp2Op::create(b, arith::NegFOp::create(b, x[0]));
-          Value sum = arith::AddFOp::create(b, one, power);
-          return arith::DivFOp::create(b, one, sum);
-        });
+    weights = emitMap(b, tileType, logits.tile,
+                      [](B &b, ValueRange x, Scalar, Scalar) -> Value {
+                        Value one = f32(b, 1.0f);
+                        Value power = math::Exp2Op::create(
+                            b, arith::NegFOp::create(b, x[0]));
+                        Value sum = arith::AddFOp::create(b, one, power);
+                        return arith::DivFOp::create(b, one, sum);
+                      });
   }
   Type weightType = schedule.getWeights();
   if (!weightType.isF32())
@@ -296,7 +382,12 @@ TileState AttendEmitter::fold(ImplicitLocOpBuilder &b, attn::AttendOp attend) {
     ValueRange args = loop.getRegionIterArgs();
     TileState state{softmax ? args[0] : Value(), softmax ? args[1] : Value(),
                     args.back()};
-    Scalar tileIndex = visit.tileAt(b, {&b, loop.getInductionVar()});
+    Scalar counter{&b, loop.getInductionVar()};
+    // From the last tile to the first where tiles are pipelined: so the tiles
+    // that the sequence's end and a causal mask cut come first.
+    if (schedule.getPipeline())
+      counter = Scalar{&b, visit.count} - 1 - counter;
+    Scalar tileIndex = visit.tileAt(b, counter);
     Value full = visit.isFull(b, tileIndex);
     Type element = layout.getElementType();
     Value keys = loadCacheTile(b, walk, variant, tileIndex, layout.getHeadDim(),
@@ -305,7 +396,7 @@ TileState AttendEmitter::fold(ImplicitLocOpBuilder &b, attn::AttendOp attend) {
                                           schedule.getKeys(), b.getF32Type());
     Value products = tile::DotOp::create(b, logitsType, query, keys, Value(),
                                          /*transposed=*/true);
-    Value logits =
+    Logits logits =
         maskedLogits(b, walk, variant, tileIndex, full, products, scale);
     Value values =
         loadCacheTile(b, walk, variant, tileIndex, layout.getValueDim(),

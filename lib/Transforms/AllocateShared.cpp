@@ -20,6 +20,8 @@ using namespace saccade::tile;
 namespace {
 /// 128 bytes keep the rows of every tile in the banks that swizzles assume.
 constexpr int64_t kAlignment = 128;
+constexpr int64_t kPanelAlignment = 1024; // where its swizzle repeats
+constexpr int64_t kBarrierBytes = 16;     // full and empty, of a stage
 
 /// A buffer: the values that live in it one after the other, and when.
 struct Buffer {
@@ -38,16 +40,20 @@ public:
   explicit SharedAllocator(EntryOp entry) {
     number(entry);
     entry.walk<WalkOrder::PreOrder>([&](Operation *op) {
-      for (Value result : op->getResults())
-        if (inShared(result))
-          addValue(result);
+      if (auto pipe = dyn_cast<PipeOp>(op))
+        pipes.push_back(pipe);
+      else if (!isa<GetOp>(op)) // lives in its pipe
+        for (Value result : op->getResults())
+          if (inShared(result))
+            addValue(result);
     });
   }
 
   /// Lays the buffers out, writes the offsets into types, and returns the
   /// total.
   int64_t allocate() {
-    int64_t total = 0;
+    int64_t total = allocatePipes();
+    firstFree = total;
     for (Buffer &buffer : buffers) {
       buffer.offset = firstFit(buffer);
       total = std::max(total, buffer.offset + buffer.bytes);
@@ -69,7 +75,32 @@ private:
   DenseMap<Value, size_t> bufferOf;
   std::vector<Buffer> buffers;
   SmallVector<Buffer *> placed;
-  int64_t clock = 0;
+  SmallVector<PipeOp> pipes;
+  int64_t clock = 0, firstFree = 0;
+
+  /// Stages one after another, then barriers; pipes live as long as the entry.
+  int64_t allocatePipes() {
+    int64_t end = 0;
+    for (PipeOp pipe : pipes) {
+      PipeType type = pipe.getType();
+      TileType tile = type.getTile();
+      auto shared = cast<SharedAttr>(tile.getLayout());
+      int64_t begin = llvm::alignTo(end, kPanelAlignment);
+      end = begin + type.getStages() * SharedLayout(tile).bytes();
+      tile = tile.withLayout(SharedAttr::get(
+          tile.getContext(), shared.getPitch(), shared.getSwizzle(), begin));
+      pipe.getResult().setType(
+          PipeType::get(tile.getContext(), tile, type.getStages()));
+      for (Operation *user : pipe->getUsers())
+        if (auto get = dyn_cast<GetOp>(user))
+          get.getResult().setType(tile);
+    }
+    for (PipeOp pipe : pipes) {
+      pipe.setBarriers(end);
+      end += pipe.getType().getStages() * kBarrierBytes;
+    }
+    return pipes.empty() ? 0 : llvm::alignTo(end, kAlignment);
+  }
 
   void number(Operation *op) {
     int64_t begin = clock++;
@@ -117,7 +148,7 @@ private:
       if (other->begin <= buffer.end && buffer.begin <= other->end)
         taken.push_back({other->offset, other->offset + other->bytes});
     llvm::sort(taken);
-    int64_t offset = 0;
+    int64_t offset = firstFree;
     for (auto [begin, end] : taken) {
       if (offset + buffer.bytes <= begin)
         break;
@@ -141,7 +172,7 @@ struct AllocateSharedPass
       return signalPassFailure();
     }
     entry->setAttr(
-        "tile.shared_bytes",
+        kSharedBytesAttr,
         IntegerAttr::get(IntegerType::get(&getContext(), 64), total));
   }
 };

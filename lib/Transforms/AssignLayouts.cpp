@@ -23,7 +23,8 @@ namespace {
 class LayoutAssigner {
 public:
   explicit LayoutAssigner(EntryOp entry)
-      : context(entry.getContext()), warps(entry.getSchedule().getWarps()) {}
+      : context(entry.getContext()), warps(entry.getSchedule().getWarps()),
+        pipelined(entry.getSchedule().getPipeline()) {}
 
   LogicalResult assignBlock(Block &block) {
     for (Operation &op : llvm::make_early_inc_range(block))
@@ -35,6 +36,7 @@ public:
 private:
   MLIRContext *context;
   int64_t warps;
+  bool pipelined;
 
   static TileType tileOf(Value value) {
     return cast<TileType>(value.getType());
@@ -60,6 +62,11 @@ private:
           return give(reduce.getResult(), inRegisters(reduce.getResult()));
         })
         .Case([&](DotOp dot) { return assignDot(dot); })
+        .Case([&](ScaleRowsOp scale) {
+          for (OpOperand &operand : scale->getOpOperands())
+            want(operand, inRegisters(operand.get()));
+          return give(scale.getResult(), inRegisters(scale.getResult()));
+        })
         .Case([&](StoreOp store) { return success(); })
         .Case([&](scf::ForOp loop) { return assignLoop(loop); })
         .Case([&](scf::IfOp branch) { return assignBranch(branch); })
@@ -74,7 +81,7 @@ private:
     if (type.isColumn())
       return load.emitOpError("expects rows of at least 8 elements on the GPU, "
                               "but got 1");
-    if (type.getRows() % warps)
+    if (!pipelined && type.getRows() % warps)
       return load.emitOpError("expects rows to be a multiple of ")
              << warps << " warps, but got " << type.getRows();
     return give(load.getResult(), shared(load.getResult()));
@@ -157,8 +164,9 @@ private:
       return RowsOfAttr::get(context, warps);
     return AccumulatorAttr::get(context, warps);
   }
-  static Attribute shared(Value value) {
-    return SharedLayout::choose(tileOf(value));
+  Attribute shared(Value value) const {
+    return pipelined ? SharedLayout::choosePanels(tileOf(value))
+                     : SharedLayout::choose(tileOf(value));
   }
 
   LogicalResult give(Value value, Attribute layout) {

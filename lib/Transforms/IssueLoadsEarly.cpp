@@ -73,6 +73,8 @@ void issueEarly(Block &block) {
 struct IssueLoadsEarlyPass
     : saccade::impl::IssueLoadsEarlyPassBase<IssueLoadsEarlyPass> {
   void runOnOperation() override {
+    if (getOperation().getSchedule().getPipeline())
+      return; // pipes wait for copies, and know who reads them
     getOperation().walk([](Block *block) { issueEarly(*block); });
   }
 };

@@ -118,6 +118,125 @@ def LowerItemLoopPass : Pass<"tile-lower-item-loop", "::saccade::tile::EntryOp">
   let dependentDialects = ["::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect"];
 }
 
+def SkipRescalesPass : Pass<"tile-skip-rescales", "::saccade::tile::EntryOp"> {
+  let summary = "Leaves accumulators alone whose maximum has not moved";
+  let description = [{
+    A map that multiplies a tile of a loop by a factor a row becomes `tile.scale_rows`,
+    which does nothing where all factors are 1.
+
+    Before: `%b = tile.map (%a, %f) { ^bb(%x, %y, ...): yield %x * %y }`
+    After: `%b = tile.scale_rows %a by %f`
+  }];
+}
+
+//===----------------------------------------------------------------------===//
+// tile, for the GPU: warps with roles
+//===----------------------------------------------------------------------===//
+
+def MakePipesPass : Pass<"tile-make-pipes", "::saccade::tile::EntryOp"> {
+  let summary = "Lets the tiles that a pipelined entry loads pass through pipes";
+  let description = [{
+    Loads of an item go through a pipe of one stage, loads of the loops over keys
+    through pipes of as many stages as the schedule says; loops that follow each other
+    share pipes. Tiles are counted through all items of a CTA. Entries without a
+    pipeline are left alone.
+
+    Before:
+
+    ```text
+    scf.for %item = %begin to %end {
+      scf.for %i = %c0 to %count {
+        %k = tile.load %base rows { ... }
+        %s = tile.dot %q, %k transposed
+      }
+    }
+    ```
+
+    After:
+
+    ```text
+    %keys = tile.pipe tma : !tile.pipe<80x128xbf16, stages = 2>
+    scf.for %item = %begin to %end iter_args(%first = %c0) {
+      scf.for %i = %c0 to %count {
+        %n = arith.addi %first, %i
+        tile.put %keys[%n] from %base rows { ... }
+        %k = tile.get %keys[%n]
+        %s = tile.dot %q, %k transposed
+        tile.release %keys[%n]
+      }
+      %next = arith.addi %first, %count
+      scf.yield %next
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect"];
+}
+
+def SpecializeWarpsPass : Pass<"tile-specialize-warps", "::saccade::tile::EntryOp"> {
+  let summary = "Gives what fills pipes and what empties them to warps of their own";
+  let description = [{
+    Only partitions: puts, and the loops and scalars that they need, are copied into the
+    role `load`; the rest becomes the role `compute`.
+
+    Before: `scf.for ... { tile.put ...; tile.get ...; tile.dot ... }`
+    After: `tile.roles load 32 { scf.for ... { tile.put ... } } compute 160 { scf.for ... {
+    tile.get ...; tile.dot ... } }`
+  }];
+  let dependentDialects = ["::mlir::scf::SCFDialect"];
+}
+
+def OverlapProductsPass : Pass<"tile-overlap-products", "::saccade::tile::EntryOp"> {
+  let summary = "Multiplies weights and values while the next tile's logits are computed";
+  let description = [{
+    Delays the last product of a loop over keys by one trip: it is issued right after the
+    first product of the next trip, and awaited before its accumulator, or the
+    registers of its left side, are written again. Between lies the softmax.
+
+    Before:
+
+    ```text
+    scf.for %i = %c0 to %count iter_args(%o, ...) {
+      %s = tile.dot %q, %k transposed
+      %p = softmax of %s
+      %next = tile.dot %p, %v into %o
+    }
+    ```
+
+    After:
+
+    ```text
+    first logits and weights
+    scf.for %i = %c1 to %count iter_args(%o, %p, ...) {
+      %a = tile.issue_dot %q, %k transposed
+      %b = tile.issue_dot %p, %v into %o
+      %s = tile.await %a pending 1
+      softmax of %s
+      %next = tile.await %b pending 0
+    }
+    last product
+    ```
+  }];
+  let dependentDialects = ["::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect"];
+}
+
+def IssueProductsPass : Pass<"tile-issue-products", "::saccade::tile::EntryOp"> {
+  let summary = "Issues the products of roles that still stand, and waits for each at once";
+  let description = [{
+    Before: `%s = tile.dot %q, %k transposed`
+    After: `%a = tile.issue_dot %q, %k transposed; %s = tile.await %a pending 0`
+  }];
+}
+
+def TakeTurnsPass : Pass<"tile-take-turns", "::saccade::tile::EntryOp"> {
+  let summary = "Lets one warpgroup multiply while others do arithmetic";
+  let description = [{
+    In loops that have products in flight, a warpgroup issues them in its turn.
+
+    Before: `%a = tile.issue_dot ...; %b = tile.issue_dot ...`
+    After: `tile.take_turn; %a = tile.issue_dot ...; %b = tile.issue_dot ...; tile.pass_turn`
+  }];
+}
+
 //===----------------------------------------------------------------------===//
 // tile, for the GPU: where tiles live
 //===----------------------------------------------------------------------===//

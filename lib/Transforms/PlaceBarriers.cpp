@@ -177,6 +177,8 @@ private:
 struct PlaceBarriersPass
     : saccade::impl::PlaceBarriersPassBase<PlaceBarriersPass> {
   void runOnOperation() override {
+    if (getOperation().getSchedule().getPipeline())
+      return; // pipes wait for copies, and know who reads them
     Block &body = getOperation().getBody().front();
     State state;
     BarrierPlacer placer;

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Loads become transfers: what fills a stage and what reads it are apart from
+// here on, and meet only in the number of the tile.
+
+#include "lib/Transforms/Passes.h"
+
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+namespace saccade {
+#define GEN_PASS_DEF_MAKEPIPESPASS
+#include "lib/Transforms/Passes.h.inc"
+} // namespace saccade
+
+using namespace mlir;
+using namespace saccade;
+using namespace saccade::tile;
+
+namespace {
+/// One loop over items, whose loads become puts and gets.
+class PipeMaker {
+public:
+  PipeMaker(EntryOp entry, scf::ForOp items)
+      : pipeline(entry.getSchedule().getPipeline()), items(items),
+        context(entry.getContext()) {}
+
+  void run() {
+    for (auto load : llvm::make_early_inc_range(body().getOps<LoadOp>()))
+      itemLoads.push_back(load);
+    for (auto loop : body().getOps<scf::ForOp>())
+      if (!loop.getBody()->getOps<LoadOp>().empty())
+        keyLoops.push_back(loop);
+    if (!keyLoops.empty())
+      pipeKeyLoops();
+    pipeItemLoads();
+  }
+
+private:
+  PipelineAttr pipeline;
+  scf::ForOp items;
+  MLIRContext *context;
+  SmallVector<LoadOp> itemLoads;
+  SmallVector<scf::ForOp> keyLoops;
+  /// Pipes by their tiles; a loop takes those of equal tiles in turn.
+  DenseMap<Type, SmallVector<Value>> pipes;
+
+  Block &body() { return *items.getBody(); }
+
+  Value pipe(TileType type, int64_t stages, CopyKind copy) {
+    OpBuilder b(items);
+    return PipeOp::create(b, items.getLoc(),
+                          PipeType::get(context, type, stages), copy,
+                          IntegerAttr());
+  }
+
+  /// The loads of an item in the order of the pipe: what is loaded `k`-th of
+  /// `count` equal tiles is number `item * count + k` there.
+  void pipeItemLoads() {
+    DenseMap<Type, int64_t> counts;
+    for (LoadOp load : itemLoads)
+      ++counts[load.getType()];
+    DenseMap<Type, std::pair<Value, int64_t>> state;
+    for (LoadOp load : itemLoads) {
+      auto [found, isNew] = state.try_emplace(load.getType());
+      auto &[itemPipe, next] = found->second;
+      if (isNew)
+        itemPipe = pipe(load.getType(), /*stages=*/1, copyOf(load));
+      ImplicitLocOpBuilder b(load.getLoc(), load);
+      Value item = b.createOrFold<arith::SubIOp>(items.getInductionVar(),
+                                                 items.getLowerBound());
+      Value count = arith::ConstantIntOp::create(b, b.getI32Type(),
+                                                 counts[load.getType()]);
+      Value first = b.createOrFold<arith::MulIOp>(item, count);
+      Value place = arith::ConstantIntOp::create(b, b.getI32Type(), next++);
+      replace(load, itemPipe, b.createOrFold<arith::AddIOp>(first, place));
+    }
+  }
+
+  CopyKind copyOf(LoadOp load) const {
+    return load.getBox() ? pipeline.getCopy() : CopyKind::gather;
+  }
+
+  /// Counts tiles through items and loops.
+  void pipeKeyLoops() {
+    IRRewriter rewriter(context);
+    Value zero;
+    {
+      ImplicitLocOpBuilder b(items.getLoc(), items);
+      zero = arith::ConstantIntOp::create(b, b.getI32Type(), 0);
+    }
+    auto grown = cast<scf::ForOp>(*items.replaceWithAdditionalYields(
+        rewriter, zero, /*replaceInitOperandUsesInLoop=*/false,
+        [&](OpBuilder &, Location, ArrayRef<BlockArgument> arguments) {
+          return SmallVector<Value>{arguments[0]}; // replaced below
+        }));
+    items = grown;
+    Value first = items.getRegionIterArgs().back();
+    for (scf::ForOp loop : keyLoops) {
+      pipeLoop(loop, first);
+      ImplicitLocOpBuilder b(loop.getLoc(), loop);
+      b.setInsertionPointAfter(loop);
+      first = b.createOrFold<arith::AddIOp>(first, loop.getUpperBound());
+    }
+    Operation *yield = body().getTerminator();
+    yield->setOperand(yield->getNumOperands() - 1, first);
+  }
+
+  void pipeLoop(scf::ForOp loop, Value first) {
+    DenseMap<Type, size_t> taken;
+    SmallVector<LoadOp> loads(loop.getBody()->getOps<LoadOp>());
+    for (LoadOp load : loads) {
+      SmallVector<Value> &equal = pipes[load.getType()];
+      size_t index = taken[load.getType()]++;
+      if (index == equal.size())
+        equal.push_back(
+            pipe(load.getType(), pipeline.getStages(), copyOf(load)));
+      ImplicitLocOpBuilder b(load.getLoc(), load);
+      Value n = b.createOrFold<arith::AddIOp>(first, loop.getInductionVar());
+      if (load.getLimit() && isMultipliedAsValues(load))
+        clearAbsentRows(load, loop, equal[index], n, first);
+      replace(load, equal[index], n);
+    }
+  }
+
+  /// Whether rows are summed with weights, which may be 0. A row that is not
+  /// there must be 0 too, for 0 times anything else may be NaN; elsewhere
+  /// masks hide it.
+  static bool isMultipliedAsValues(LoadOp load) {
+    return llvm::any_of(load->getUsers(), [&](Operation *user) {
+      auto dot = dyn_cast<DotOp>(user);
+      return dot && dot.getRhs() == load.getResult() && !dot.getTransposed();
+    });
+  }
+
+  void clearAbsentRows(LoadOp load, scf::ForOp loop, Value from, Value n,
+                       Value first) {
+    if (copyOf(load) == CopyKind::gather)
+      return; // copies zeros itself
+    ImplicitLocOpBuilder b(load.getLoc(), load);
+    Value limit = load.getLimit();
+    IRMapping firstTrip;
+    firstTrip.map(loop.getInductionVar(), loop.getLowerBound());
+    SetVector<Operation *> slice;
+    if (load.getTail() && succeeded(collectScalars(limit, loop, slice))) {
+      // Once, before the loop: the tile stays in its stage until it is
+      // released.
+      b.setInsertionPoint(loop);
+      for (Operation *op : slice)
+        b.clone(*op, firstTrip);
+      limit = firstTrip.lookupOrDefault(limit);
+      n = first;
+      Value any =
+          arith::CmpIOp::create(b, arith::CmpIPredicate::sgt,
+                                loop.getUpperBound(), loop.getLowerBound());
+      auto branch = scf::IfOp::create(b, any, /*withElseRegion=*/false);
+      b.setInsertionPointToStart(branch.thenBlock());
+      Value rows = arith::ConstantIntOp::create(b, b.getI32Type(),
+                                                load.getType().getRows());
+      Value isShort =
+          arith::CmpIOp::create(b, arith::CmpIPredicate::slt, limit, rows);
+      auto cut = scf::IfOp::create(b, isShort, /*withElseRegion=*/false);
+      b.setInsertionPointToStart(cut.thenBlock());
+    }
+    Value zero = arith::ConstantIntOp::create(b, b.getI32Type(), 0);
+    limit = b.createOrFold<arith::MaxSIOp>(limit, zero);
+    Value tile = GetOp::create(b, load.getType(), from, n);
+    ClearRowsOp::create(b, tile, limit);
+  }
+
+  /// The scalar operations of a loop's body that a value hangs on, in order.
+  static LogicalResult collectScalars(Value value, scf::ForOp loop,
+                                      SetVector<Operation *> &slice) {
+    if (value == loop.getInductionVar())
+      return success();
+    if (auto argument = dyn_cast<BlockArgument>(value))
+      return failure(argument.getOwner() == loop.getBody());
+    Operation *op = value.getDefiningOp();
+    if (op->getBlock() != loop.getBody() || slice.contains(op))
+      return success();
+    if (op->getNumRegions() || !isPure(op))
+      return failure();
+    for (Value operand : op->getOperands())
+      if (failed(collectScalars(operand, loop, slice)))
+        return failure();
+    slice.insert(op);
+    return success();
+  }
+
+  void replace(LoadOp load, Value from, Value n) {
+    ImplicitLocOpBuilder b(load.getLoc(), load);
+    auto put = PutOp::create(b, from, n, load.getBase(), load.getBoxAttr());
+    put.getRows().takeBody(load.getRows());
+    put.getBoxes().takeBody(load.getBoxes());
+    Value tile = GetOp::create(b, load.getType(), from, n);
+    Operation *last = tile.getDefiningOp();
+    for (Operation *user : load->getUsers()) {
+      Operation *here = load->getBlock()->findAncestorOpInBlock(*user);
+      if (last->isBeforeInBlock(here))
+        last = here;
+    }
+    b.setInsertionPointAfter(last);
+    ReleaseOp::create(b, from, n);
+    load.getResult().replaceAllUsesWith(tile);
+    load.erase();
+  }
+};
+
+struct MakePipes : saccade::impl::MakePipesPassBase<MakePipes> {
+  void runOnOperation() override {
+    EntryOp entry = getOperation();
+    if (!entry.getSchedule().getPipeline())
+      return;
+    SmallVector<scf::ForOp> loops(entry.getBody().front().getOps<scf::ForOp>());
+    for (scf::ForOp items : loops)
+      PipeMaker(entry, items).run();
+    WalkResult left = entry->walk([](LoadOp load) {
+      load.emitOpError("expects to stand in the loop over items, or in a loop "
+                       "over keys within it, to be pipelined");
+      return WalkResult::interrupt();
+    });
+    if (left.wasInterrupted())
+      signalPassFailure();
+  }
+};
+} // namespace
