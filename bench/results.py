@@ -24,7 +24,13 @@ def cpu_name() -> str:
     return platform.processor()
 
 
-def write(name: str, figures: dict) -> None:
+def read(name: str) -> dict:
+    """What an earlier run left; empty if none did."""
+    path = FOLDER / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def write(name: str, figures: dict, show: bool = True) -> None:
     FOLDER.mkdir(exist_ok=True)
     record = {
         "bench": name,
@@ -32,10 +38,12 @@ def write(name: str, figures: dict) -> None:
         "cpu": cpu_name(),
         "cpus": len(os.sched_getaffinity(0)),
         "build": saccade.build_id(),
-        **figures,
     }
+    # Figures that were read before bring the head of their run along.
+    record |= {key: value for key, value in figures.items() if key not in record}
     (FOLDER / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n")
-    print(json.dumps(figures, indent=2))
+    if show:
+        print(json.dumps(figures, indent=2))
 
 
 def interleaved(candidates: dict, rounds: int) -> dict:

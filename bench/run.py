@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 FOLDER = pathlib.Path(__file__).parent
-BENCHES = ["compile_time", "call_overhead", "cpu_prefill", "gpu_kernels"]
+BENCHES = ["compile_time", "call_overhead", "cpu_prefill", "gpu_kernels", "prefill"]
 
 
 def main() -> int:

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Times on the GPU that may be compared: events around each launch, the second-level
+cache cleared before it, candidates in random order within each of several rounds.
+A chip that is limited by power makes all else incomparable."""
+
+import statistics
+
+FLUSHED_BYTES = 256 << 20  # several times the second-level cache
+ROUND_MS = 40  # of one candidate in a round
+
+
+class Timer:
+    def __init__(self, torch, rng):
+        self.torch, self.rng = torch, rng
+        self.flushed = torch.empty(FLUSHED_BYTES, dtype=torch.int8, device="cuda")
+
+    def launches(self, call, count: int) -> list[float]:
+        """Milliseconds of each of `count` launches, queued one after another."""
+        pairs = []
+        for _ in range(count):
+            begin, end = (self.torch.cuda.Event(enable_timing=True) for _ in range(2))
+            self.flushed.zero_()
+            begin.record()
+            call()
+            end.record()
+            pairs.append((begin, end))
+        self.torch.cuda.synchronize()
+        return [begin.elapsed_time(end) for begin, end in pairs]
+
+    def measure(self, calls: dict, rounds: int) -> dict[str, list[float]]:
+        """The median milliseconds of each call in each round."""
+        counts = {}
+        for name, call in calls.items():
+            self.launches(call, 2)  # warms up
+            ms = statistics.median(self.launches(call, 3))
+            counts[name] = max(3, min(50, round(ROUND_MS / ms)))
+        times: dict = {name: [] for name in calls}
+        for _ in range(rounds):
+            for name in self.rng.sample(sorted(calls), len(calls)):
+                calls[name]()  # after another kernel's clocks
+                times[name].append(
+                    statistics.median(self.launches(calls[name], counts[name]))
+                )
+        return times
+
+
+def summary(rounds_ms: list[float], flops: float) -> dict:
+    ms = statistics.median(rounds_ms)
+    return {
+        "ms": ms,
+        "min_ms": min(rounds_ms),
+        "max_ms": max(rounds_ms),
+        "tflops": flops / ms / 1e9,
+    }
+
+
+def ratio(theirs: list[float], ours: list[float]) -> dict:
+    """How many times as fast ours is: by medians, and within single rounds."""
+    rounds = [a / b for a, b in zip(theirs, ours, strict=True)]
+    return {
+        "ratio": statistics.median(theirs) / statistics.median(ours),
+        "min_ratio": min(rounds),
+        "max_ratio": max(rounds),
+    }
