@@ -11,7 +11,8 @@ attn.variant @causal() {
 }
 
 attn.kernel @llama3_decode_page1(%q: !attn.ragged<32x128xbf16>,
-                                 %kv: !attn.paged<8x128xbf16, page = 1>) {
+                                 %kv: !attn.paged<8x128xbf16, page = 1>)
+    attributes {attn.query_tokens = 1} {
   %s = attn.attend @causal() %q, %kv
     : !attn.ragged<32x128xbf16>, !attn.paged<8x128xbf16, page = 1> -> !attn.state<32x128>
   %o, %lse = attn.finish @causal() %s

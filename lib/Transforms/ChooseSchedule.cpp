@@ -4,8 +4,13 @@
 // pass reads its sizes from there and none hides a constant.
 
 #include "lib/Transforms/Passes.h"
+#include "lib/Transforms/PipelineModel.h"
+
+#include "dialects/Attn/VariantBodies.h"
 
 #include "llvm/ADT/StringRef.h"
+
+#include <numeric>
 
 namespace saccade {
 #define GEN_PASS_DEF_CHOOSESCHEDULEPASS
@@ -14,6 +19,10 @@ namespace saccade {
 
 using namespace mlir;
 using namespace saccade;
+
+/// Tokens of a request's query that a kernel is to be fast for, a hint that
+/// changes no result.
+static constexpr llvm::StringLiteral kQueryTokens = "attn.query_tokens";
 
 namespace {
 /// The largest shapes among the kernel's attends and appends.
@@ -27,6 +36,13 @@ struct ChooseSchedule : saccade::impl::ChooseSchedulePassBase<ChooseSchedule> {
 
   void runOnOperation() override {
     attn::KernelOp kernel = getOperation();
+    Attribute tokens = kernel->getAttr(kQueryTokens);
+    auto count = dyn_cast_or_null<IntegerAttr>(tokens);
+    if (tokens && (!count || count.getInt() < 1)) {
+      kernel.emitOpError("expects '")
+          << kQueryTokens << "' to be a positive integer, but got " << tokens;
+      return signalPassFailure();
+    }
     if (kernel.getScheduleAttr())
       return;
     Shape shape;
@@ -36,8 +52,13 @@ struct ChooseSchedule : saccade::impl::ChooseSchedulePassBase<ChooseSchedule> {
       shape.valueDim = std::max(shape.valueDim, layout.getValueDim());
       shape.element = layout.getElementType();
     }
-    tile::ScheduleAttr schedule =
-        target == "cpu" ? forCpu(shape) : forGpu(shape);
+    tile::ScheduleAttr schedule;
+    if (target == "cpu")
+      schedule = forCpu(shape);
+    else if (tile::ScheduleAttr pipelined = forHopper(shape, count))
+      schedule = pipelined;
+    else
+      schedule = forGpu(shape);
     kernel.setScheduleAttr(schedule);
   }
 
@@ -53,7 +74,7 @@ struct ChooseSchedule : saccade::impl::ChooseSchedulePassBase<ChooseSchedule> {
   /// One warp for each 16 rows. Q, K and V tiles share the 99 KB of the
   /// smallest target where they can; beyond that the KV tile shrinks.
   tile::ScheduleAttr forGpu(const Shape &shape) {
-    int64_t rows = 64, keys = 64;
+    int64_t rows = kRowsWithoutRoles, keys = 64;
     auto bytes = [&] {
       return 2 *
              (rows * shape.headDim + keys * (shape.headDim + shape.valueDim));
@@ -62,6 +83,73 @@ struct ChooseSchedule : saccade::impl::ChooseSchedulePassBase<ChooseSchedule> {
       keys /= 2;
     return tile::ScheduleAttr::get(&getContext(), rows, keys, rows / 16,
                                    shape.element);
+  }
+
+  /// Warps with roles, where there are rows enough to feed wgmma and nothing
+  /// stands in the way; else null, and a remark says why.
+  tile::ScheduleAttr forHopper(const Shape &shape, IntegerAttr queryTokens) {
+    constexpr int64_t sharedBytes = 227 * 1024;
+    attn::KernelOp kernel = getOperation();
+    auto attends = kernel.getBody().getOps<attn::AttendOp>();
+    if (attends.empty() || shape.element.isF32())
+      return {};
+    auto decline = [&](const Twine &reason) -> tile::ScheduleAttr {
+      emitRemark(kernel.getLoc(), "gives no roles to warps: ") << reason;
+      return {};
+    };
+    if (target != "sm_90a")
+      return decline("only sm_90a has wgmma, and the target is " + target);
+    attn::AttendOp first = *attends.begin();
+    PipelineShape wanted;
+    wanted.headDim = shape.headDim;
+    wanted.valueDim = shape.valueDim;
+    wanted.element = shape.element;
+    wanted.group = first.getQuery().getType().getHeads() /
+                   first.getCache().getType().getHeads();
+    if (queryTokens && queryTokens.getInt() * wanted.group <= kRowsWithoutRoles)
+      return decline("a request has " + Twine(queryTokens.getInt()) +
+                     " query tokens, which fill no tile of wgmma");
+    for (attn::AttendOp attend : attends) {
+      if (StringRef body = rowFunctionOf(attend); !body.empty())
+        return decline("rows pass through attn." + body);
+      addCache(attend.getCache().getType(), wanted);
+    }
+    for (auto finish : kernel.getBody().getOps<attn::FinishOp>())
+      if (attn::lookupVariant(finish, finish.getVariantAttr())
+              .getBodyOf<attn::OutputOp>())
+        return decline("rows pass through attn.output");
+    tile::ScheduleAttr schedule =
+        choosePipeline(&getContext(), wanted, sharedBytes);
+    return schedule
+               ? schedule
+               : decline("no tile of head dims " + Twine(shape.headDim) +
+                         " and " + Twine(shape.valueDim) + " and " +
+                         Twine(wanted.group) + " query heads a KV head fits");
+  }
+
+private:
+  static constexpr int64_t kRowsWithoutRoles = 64;
+
+  static StringRef rowFunctionOf(attn::AttendOp attend) {
+    attn::VariantOp variant =
+        attn::lookupVariant(attend, attend.getVariantAttr());
+    if (variant.getBodyOf<attn::QueryOp>())
+      return "query";
+    if (variant.getBodyOf<attn::KeyOp>())
+      return "key";
+    return variant.getBodyOf<attn::ValueOp>() ? "value" : "";
+  }
+
+  static void addCache(attn::LayoutType layout, PipelineShape &shape) {
+    if (auto paged = dyn_cast<attn::PagedType>(layout))
+      shape.contiguous = std::gcd(shape.contiguous, paged.getPage());
+    auto sparse = dyn_cast<attn::BlockSparseType>(layout);
+    if (!sparse)
+      return;
+    shape.contiguous = std::gcd(shape.contiguous, sparse.getBlockColumns());
+    shape.keyBlock = std::gcd(shape.keyBlock, sparse.getBlockColumns());
+    shape.rowBlock =
+        std::gcd(shape.rowBlock, sparse.getBlockRows() * shape.group);
   }
 };
 } // namespace

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // RUN: saccade-opt %s -pass-pipeline='builtin.module(attn.kernel(attn-choose-schedule))' | FileCheck %s --check-prefix=CPU
 // RUN: saccade-opt %s -pass-pipeline='builtin.module(attn.kernel(attn-choose-schedule{target=sm_90a}))' | FileCheck %s --check-prefix=GPU
+// RUN: saccade-opt %s -pass-pipeline='builtin.module(attn.kernel(attn-choose-schedule{target=sm_80}))' | FileCheck %s --check-prefix=OLD
 
 attn.variant @all() {
 }
@@ -8,7 +9,9 @@ attn.variant @all() {
 // CPU-LABEL: attn.kernel @small
 // CPU: schedule = #tile.schedule<rows = 64, keys = 128, warps = 1, weights = f32>
 // GPU-LABEL: attn.kernel @small
-// GPU: schedule = #tile.schedule<rows = 64, keys = 64, warps = 4, weights = bf16>
+// GPU: schedule = #tile.schedule<rows = 192, keys = 80, warps = 12, weights = bf16, pipeline = <stages = 2, copy = tma, load_registers = 32, compute_registers = 160, growth = 8>>
+// OLD-LABEL: attn.kernel @small
+// OLD: schedule = #tile.schedule<rows = 64, keys = 64, warps = 4, weights = bf16>
 attn.kernel @small(%q: !attn.ragged<8x128xbf16>, %kv: !attn.ragged<8x128xbf16>) {
   %s = attn.attend @all() %q, %kv : !attn.ragged<8x128xbf16>, !attn.ragged<8x128xbf16> -> !attn.state<8x128>
   %o = attn.finish @all() %s : !attn.state<8x128> -> !attn.ragged<8x128xbf16>
@@ -35,4 +38,40 @@ attn.kernel @keeps_its_own(%q: !attn.ragged<8x128xbf16>, %kv: !attn.ragged<8x128
   %s = attn.attend @all() %q, %kv : !attn.ragged<8x128xbf16>, !attn.ragged<8x128xbf16> -> !attn.state<8x128>
   %o = attn.finish @all() %s : !attn.state<8x128> -> !attn.ragged<8x128xbf16>
   attn.return %o : !attn.ragged<8x128xbf16>
+}
+
+// Rows lie apart in small pages: they are gathered, 16 bytes at a time.
+// GPU-LABEL: attn.kernel @scattered
+// GPU: pipeline = <stages = 2, copy = gather
+attn.kernel @scattered(%q: !attn.ragged<8x128xf16>, %kv: !attn.paged<8x128xf16, page = 3>) {
+  %s = attn.attend @all() %q, %kv : !attn.ragged<8x128xf16>, !attn.paged<8x128xf16, page = 3> -> !attn.state<8x128>
+  %o = attn.finish @all() %s : !attn.state<8x128> -> !attn.ragged<8x128xf16>
+  attn.return %o : !attn.ragged<8x128xf16>
+}
+
+// Boxes are pages; a tile of a block-sparse cache stays within a block.
+// GPU-LABEL: attn.kernel @paged
+// GPU: keys = 80, warps = 12, weights = f16, pipeline = <stages = 2, copy = tma
+attn.kernel @paged(%q: !attn.ragged<8x128xf16>, %kv: !attn.paged<8x128xf16, page = 16>) {
+  %s = attn.attend @all() %q, %kv : !attn.ragged<8x128xf16>, !attn.paged<8x128xf16, page = 16> -> !attn.state<8x128>
+  %o = attn.finish @all() %s : !attn.state<8x128> -> !attn.ragged<8x128xf16>
+  attn.return %o : !attn.ragged<8x128xf16>
+}
+
+// GPU-LABEL: attn.kernel @blocks
+// GPU: rows = 128, keys = 128, warps = 8, weights = f16, pipeline = <stages = 2, copy = tma
+attn.kernel @blocks(%q: !attn.ragged<8x128xf16>, %kv: !attn.block_sparse<8x128xf16, block = 128x128>) {
+  %s = attn.attend @all() %q, %kv : !attn.ragged<8x128xf16>, !attn.block_sparse<8x128xf16, block = 128x128> -> !attn.state<8x128>
+  %o = attn.finish @all() %s : !attn.state<8x128> -> !attn.ragged<8x128xf16>
+  attn.return %o : !attn.ragged<8x128xf16>
+}
+
+// A query of one token has too few rows for roles.
+// GPU-LABEL: attn.kernel @decodes
+// GPU: schedule = #tile.schedule<rows = 64, keys = 64, warps = 4, weights = f16>
+attn.kernel @decodes(%q: !attn.ragged<8x128xf16>, %kv: !attn.ragged<8x128xf16>)
+    attributes {attn.query_tokens = 1} {
+  %s = attn.attend @all() %q, %kv : !attn.ragged<8x128xf16>, !attn.ragged<8x128xf16> -> !attn.state<8x128>
+  %o = attn.finish @all() %s : !attn.state<8x128> -> !attn.ragged<8x128xf16>
+  attn.return %o : !attn.ragged<8x128xf16>
 }

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// A model of one multiprocessor: its matrix units take warpgroups in turn, and
+// the arithmetic of one should fit between its turns. Counts are in clocks;
+// where they are measured figures and not data of the chip, it says so.
+
+#include "lib/Transforms/PipelineModel.h"
+
+#include "llvm/Support/MathExtras.h"
+
+#include <numeric>
+
+using namespace mlir;
+using namespace saccade;
+
+namespace {
+constexpr int64_t kStages = 2;
+constexpr int64_t kGrowth = 8;
+/// A box of fewer rows costs more to issue than it saves (measured: pages of 4
+/// are slower by boxes than by 16-byte copies).
+constexpr int64_t kLeastBoxRows = 8;
+
+/// Registers of a thread that loads and of one that computes, for 1, 2 and 3
+/// warpgroups that compute. Addresses of boxes in pages, and of single rows,
+/// take more.
+struct Registers {
+  int64_t load, compute;
+};
+Registers registersFor(int64_t groups, tile::CopyKind copy, bool pages) {
+  if (copy == tile::CopyKind::gather)
+    return groups == 3 ? Registers{56, 152} : Registers{56, 224};
+  if (groups == 3)
+    return {32, 160};
+  return pages ? Registers{40, 232} : Registers{24, 240};
+}
+
+struct Candidate {
+  int64_t groups, keys;
+  tile::CopyKind copy;
+  Registers registers;
+  double time; ///< a row and a key, in clocks
+};
+
+class Model {
+public:
+  Model(const PipelineShape &shape, int64_t sharedBytes)
+      : shape(shape), sharedBytes(sharedBytes) {}
+
+  std::optional<Candidate> best() const {
+    std::optional<Candidate> best;
+    for (int64_t groups : {3, 2, 1})
+      for (int64_t keys = 64; keys <= 256; keys += 16)
+        if (std::optional<Candidate> candidate = consider(groups, keys))
+          if (!best || candidate->time < best->time)
+            best = candidate;
+    return best;
+  }
+
+private:
+  const PipelineShape &shape;
+  int64_t sharedBytes;
+
+  tile::CopyKind copyFor(int64_t keys) const {
+    int64_t rows = shape.contiguous ? std::gcd(shape.contiguous, keys) : keys;
+    // Absent keys must end a tile, so a tile must not span blocks.
+    bool spans = shape.keyBlock && shape.keyBlock % keys;
+    return rows < kLeastBoxRows || spans ? tile::CopyKind::gather
+                                         : tile::CopyKind::tma;
+  }
+
+  std::optional<Candidate> consider(int64_t groups, int64_t keys) const {
+    int64_t rows = 64 * groups;
+    if (shape.group > rows)
+      return std::nullopt;
+    Candidate candidate{groups, keys, copyFor(keys), {}, 0};
+    candidate.registers =
+        registersFor(groups, candidate.copy, shape.contiguous > 0);
+    if (!fits(candidate))
+      return std::nullopt;
+    candidate.time = timeOf(candidate);
+    return candidate;
+  }
+
+  bool fits(const Candidate &c) const {
+    int64_t dk = llvm::alignTo(shape.headDim, 64);
+    int64_t dv = llvm::alignTo(shape.valueDim, 64);
+    int64_t bytes = 2 * (64 * c.groups * dk + kStages * c.keys * (dk + dv));
+    constexpr int64_t barriers = 1024;
+    if (bytes + barriers > sharedBytes)
+      return false;
+    // Logits and outputs in f32, weights in 16 bits, live at a time; the rest
+    // is what compiled kernels were seen to need (fewer, and ptxas spills or
+    // serialises).
+    int64_t live = c.keys / 2 + shape.valueDim / 2 + c.keys / 4;
+    int64_t reserve = c.groups == 3 ? 32 : 44;
+    return live + reserve <= c.registers.compute;
+  }
+
+  double timeOf(const Candidate &c) const {
+    // m64nNk16 takes N / 2 clocks.
+    double depth = llvm::divideCeil(shape.headDim, 16);
+    double products =
+        depth * c.keys / 2 + double(c.keys) / 16 * shape.valueDim / 2;
+    // 16 exponentials a clock; between turns a warpgroup also scales, compares
+    // and rounds, and waits for barriers and shuffles (measured).
+    double exponentials = 4.0 * c.keys;
+    double between = 5.2 * c.keys + 250;
+    double all = c.groups * products;
+    double step = std::max({all, c.groups * exponentials, products + between});
+    // The less slack, the more often the matrix units wait (measured).
+    double slack = 1 - (products + between) / step;
+    step *= 1 + 0.25 * std::max(0.0, 0.3 - slack);
+    constexpr double overhead = 40; // of a step, measured
+    step += overhead;
+    // Copies of 16 bytes keep four warps busy that share issue slots
+    // (measured).
+    if (c.copy == tile::CopyKind::gather)
+      step *= 1.1;
+    // Rows of an item that a row block leaves empty, and keys of the tiles that
+    // a mask cuts at, on sequences of a few thousand.
+    double rows = 64 * c.groups;
+    if (shape.rowBlock) {
+      double span = llvm::alignTo(shape.rowBlock, 64 * c.groups);
+      rows *= shape.rowBlock / span;
+    }
+    double wasted = 0.5 * (c.keys + rows / shape.group) / 2048;
+    return step * (1 + wasted) / (rows * c.keys);
+  }
+};
+} // namespace
+
+tile::ScheduleAttr saccade::choosePipeline(MLIRContext *context,
+                                           const PipelineShape &shape,
+                                           int64_t sharedBytes) {
+  std::optional<Candidate> best = Model(shape, sharedBytes).best();
+  if (!best)
+    return {};
+  auto pipeline = tile::PipelineAttr::get(context, kStages, best->copy,
+                                          best->registers.load,
+                                          best->registers.compute, kGrowth);
+  return tile::ScheduleAttr::get(context, 64 * best->groups, best->keys,
+                                 4 * best->groups, shape.element, pipeline);
+}

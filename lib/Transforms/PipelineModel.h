@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Chooses the tile of a pipelined entry on Hopper: which shapes fit its
+// registers and shared memory, and how long a step of each takes.
+
+#ifndef SACCADE_LIB_TRANSFORMS_PIPELINEMODEL_H
+#define SACCADE_LIB_TRANSFORMS_PIPELINEMODEL_H
+
+#include "dialects/Tile/Tile.h"
+
+namespace saccade {
+
+/// What the choice depends on.
+struct PipelineShape {
+  int64_t headDim = 0, valueDim = 0;
+  int64_t group = 1; ///< packed rows a query token
+  /// Rows that no item may straddle a multiple of; 0: free.
+  int64_t rowBlock = 0;
+  /// Tokens of a page, keys of a block; 0: one after another. Several caches:
+  /// what divides all.
+  int64_t contiguous = 0;
+  /// Keys of a block of a block-sparse cache; 0: none.
+  int64_t keyBlock = 0;
+  mlir::Type element;
+};
+
+/// The schedule whose steps take least time, or null where none fits.
+tile::ScheduleAttr choosePipeline(mlir::MLIRContext *context,
+                                  const PipelineShape &shape,
+                                  int64_t sharedBytes);
+
+} // namespace saccade
+
+#endif // SACCADE_LIB_TRANSFORMS_PIPELINEMODEL_H
