@@ -81,6 +81,35 @@ def flashinfer(batch) -> Candidate:
     return Candidate(lambda: ragged.run(batch.q, batch.k, batch.v, out=out))
 
 
+def flashinfer_vsa(batch) -> Candidate:
+    """Its generated kernels for block-sparse attention, which no backend chooses by
+    itself: blocks of 64, at most 64 of them a row, heads first."""
+    import flashinfer
+
+    torch, case = batch.torch, batch.case
+    if case.layout != "block_sparse" or case.requests > 1 or case.causal:
+        raise Refused("one request of a block-sparse layout, no mask")
+    columns = -(-case.kv_len // case.block)
+    kept = torch.zeros(batch.blocks.shape[0], columns, dtype=torch.bool)
+    kept.scatter_(1, batch.blocks.long(), True)
+    split = case.block // 64
+    kept = kept.repeat_interleave(split, 0).repeat_interleave(split, 1)
+    kept = kept.expand(case.heads, -1, -1).contiguous()
+    rows, columns = (torch.full(kept.shape[:2], 64), torch.full(kept.shape[::2], 64))
+    sparse = flashinfer.VariableBlockSparseAttentionWrapper(
+        _workspace(torch, batch.device), backend="cake"
+    )
+    sparse.plan(
+        kept, rows.int(), columns.int(), case.heads, case.kv_heads, case.dim,
+        q_data_type=torch.bfloat16,
+    )  # fmt: skip
+    inputs = [x.transpose(0, 1).contiguous() for x in (batch.q, batch.k, batch.v)]
+    out = batch.empty().view(-1, 1, case.dim)
+    return Candidate(
+        lambda: sparse.run(*inputs, out=out), lambda output: output.transpose(0, 1)
+    )
+
+
 #
 # PyTorch: [requests, heads, tokens, dim] views of the same memory
 #
@@ -159,7 +188,13 @@ def flex(batch) -> Candidate:
     )
 
 
-PEERS = {"flashinfer": flashinfer, "cudnn": cudnn, "flash2": flash2, "flex": flex}
+PEERS = {
+    "flashinfer": flashinfer,
+    "flashinfer_vsa": flashinfer_vsa,
+    "cudnn": cudnn,
+    "flash2": flash2,
+    "flex": flex,
+}
 
 
 def gather(batch, names, limit: float) -> tuple[dict[str, Candidate], dict[str, str]]:

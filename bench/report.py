@@ -10,6 +10,7 @@ BEGIN, END = "<!-- prefill: begin -->", "<!-- prefill: end -->"
 COLUMNS = {
     "saccade": ("Saccade", "#1f5fbf"),
     "flashinfer": ("FlashInfer fa3", "#e08a2e"),
+    "flashinfer_vsa": ("FlashInfer VSA", "#b5651d"),
     "cudnn": ("cuDNN", "#5aa469"),
     "flash2": ("FlashAttention-2", "#b5b5b5"),
     "flex": ("FlexAttention", "#8d7bb8"),
@@ -40,6 +41,8 @@ def row_text(row: dict) -> str:
             held = "holds" if row["ratio"] >= row["floor"] else "MISSED"
             text += f", floor {row['floor']}: {held}"
     for name, reason in row["absent"].items():
+        if reason.startswith("Refused:"):
+            continue  # it never computes such a case
         text += f"\n  {name}: {reason}"
     for entry in row["entries"]:
         spilled = entry.get("spilled_bytes")
@@ -151,7 +154,7 @@ def svg(rows: list[dict]) -> str:
     most = max(f["tflops"] for row in rows for f in row["candidates"].values()) * 1.06
     parts, y = [], 34
     for x, (title, colour) in enumerate(COLUMNS.values()):
-        at = 20 + 160 * x
+        at = 20 + 138 * x
         parts.append(f'<rect x="{at}" y="10" width="11" height="11" fill="{colour}"/>')
         parts.append(f'<text x="{at + 16}" y="20">{title}</text>')
     for row in rows:

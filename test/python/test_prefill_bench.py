@@ -61,7 +61,9 @@ def test_figures_become_a_page_and_replace_what_was_there(tmp_path):
     for _ in range(2):
         report.write(figures, tmp_path)
     text = page.read_text()
-    assert text.count("| causal <1> | 500 | - | 400 | - | - | 1.25 (1.20-1.30) |") == 1
+    assert (
+        text.count("| causal <1> | 500 | - | - | 400 | - | - | 1.25 (1.20-1.30) |") == 1
+    )
     assert text.count("Kept.") == 1 and "| `cse` | 1.10 |" in text
     assert "causal &lt;1&gt;" in (tmp_path / "performance-prefill.svg").read_text()
     assert "floor 1.05: holds" in report.row_text(row)
