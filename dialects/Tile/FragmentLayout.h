@@ -111,6 +111,8 @@ public:
   /// Bytes from a panel to the next, and columns of a panel.
   int64_t panelBytes() const { return rows * pitchBytes; }
   int64_t panelColumns() const { return pitchBytes / elementBytes; }
+  /// Bytes from a row of a panel to the next.
+  int64_t pitch() const { return pitchBytes; }
   int64_t bytes() const { return panels() * panelBytes(); }
   int64_t getOffset() const { return offset; }
   int64_t elementsPerChunk() const { return kChunkBytes / elementBytes; }

@@ -4,6 +4,7 @@
 // gives every tile a buffer, its operand's own where that dies, and emits the
 // loops; then control flow is rebuilt without tiles.
 
+#include "lib/Conversion/AttendEmitter.h"
 #include "lib/Conversion/BufferReuse.h"
 #include "lib/Conversion/CpuEmitter.h"
 #include "lib/Conversion/LiveRows.h"
@@ -393,7 +394,22 @@ static void lowerLookups(Block &body) {
   });
 }
 
+/// On the CPU it does not pay to know that most factors are 1.
+static void expandScales(tile::EntryOp entry) {
+  entry.walk([](tile::ScaleRowsOp scale) {
+    ImplicitLocOpBuilder b(scale.getLoc(), scale);
+    Value map = emitMap(
+        b, scale.getType(), {scale.getInput(), scale.getFactors()},
+        [](ImplicitLocOpBuilder &b, ValueRange x, Scalar, Scalar) -> Value {
+          return arith::MulFOp::create(b, x[0], x[1]);
+        });
+    scale.replaceAllUsesWith(map);
+    scale.erase();
+  });
+}
+
 static LogicalResult lowerEntry(tile::EntryOp entry, int64_t lanes) {
+  expandScales(entry);
   OpBuilder builder(entry);
   auto pointer = LLVM::LLVMPointerType::get(entry.getContext());
   auto type = builder.getFunctionType({pointer, builder.getI32Type()}, {});

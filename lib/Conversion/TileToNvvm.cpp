@@ -5,6 +5,7 @@
 
 #include "lib/Conversion/TileToNvvm.h"
 #include "lib/Conversion/Passes.h"
+#include "lib/Conversion/TileToNvvmRoles.h"
 
 #include "mlir/Dialect/SCF/Transforms/Patterns.h"
 
@@ -33,11 +34,18 @@ TileTypeConverter::TileTypeConverter() {
   addConversion([](TileType type) -> Type {
     if (isa_and_present<SharedAttr>(type.getLayout()))
       return IntegerType::get(type.getContext(), 32);
-    if (FragmentLayout::isFragment(type.getLayout()))
-      return VectorType::get(FragmentLayout(type).registers(),
-                             type.getElementType());
-    return Type();
+    if (!FragmentLayout::isFragment(type.getLayout()))
+      return Type();
+    int64_t count = FragmentLayout(type).registers();
+    if (isPacked(type))
+      return VectorType::get(count / 2,
+                             IntegerType::get(type.getContext(), 32));
+    return VectorType::get(count, type.getElementType());
   });
+  addConversion(
+      [this](InflightType type) { return convertType(type.getTile()); });
+  addConversion(
+      [](PipeType type) { return IntegerType::get(type.getContext(), 32); });
   addConversion([](AddressType type) {
     return pointerTo(type.getContext(), NVVM::NVVMMemorySpace::Global);
   });
@@ -64,6 +72,18 @@ Value saccade::sharedPointer(ImplicitLocOpBuilder &b, Value bytes) {
   return advance(b, base, bytes);
 }
 
+/// The layout of a type as if its tile lay at byte 0.
+static SharedLayout layoutFromZero(TileType type) {
+  auto shared = cast<SharedAttr>(type.getLayout());
+  return SharedLayout(
+      type.withLayout(SharedAttr::get(type.getContext(), shared.getPitch(),
+                                      shared.getSwizzle(), /*offset=*/0)));
+}
+
+SharedTile::SharedTile(ImplicitLocOpBuilder &b, TileType type, Value base)
+    : layout(layoutFromZero(type)),
+      base(base ? Scalar{&b, base} : i32(b, SharedLayout(type).getOffset())) {}
+
 Value saccade::element(ImplicitLocOpBuilder &b, Value vector, int64_t i) {
   return b.createOrFold<vector::ExtractOp>(vector, ArrayRef<int64_t>{i});
 }
@@ -76,6 +96,38 @@ Value saccade::vectorOf(ImplicitLocOpBuilder &b, ValueRange elements) {
 Value saccade::bitcast(ImplicitLocOpBuilder &b, Type type, Value value) {
   return type == value.getType() ? value
                                  : LLVM::BitcastOp::create(b, type, value);
+}
+
+bool saccade::isPacked(TileType type) {
+  return !type.isColumn() &&
+         type.getElementType().getIntOrFloatBitWidth() == 16;
+}
+
+Value saccade::fragmentElement(ImplicitLocOpBuilder &b, TileType type,
+                               Value fragment, int64_t reg) {
+  if (!isPacked(type))
+    return element(b, fragment, reg);
+  Type pair = VectorType::get(2, type.getElementType());
+  return element(b, bitcast(b, pair, element(b, fragment, reg / 2)), reg % 2);
+}
+
+Value saccade::fragmentPair(ImplicitLocOpBuilder &b, TileType type,
+                            Value fragment, int64_t reg) {
+  if (isPacked(type))
+    return element(b, fragment, reg / 2);
+  return vectorOf(b,
+                  {element(b, fragment, reg), element(b, fragment, reg + 1)});
+}
+
+Value saccade::fragmentOf(ImplicitLocOpBuilder &b, TileType type,
+                          ArrayRef<Value> elements) {
+  if (!isPacked(type))
+    return vectorOf(b, elements);
+  SmallVector<Value> words;
+  for (size_t i = 0; i < elements.size(); i += 2)
+    words.push_back(
+        bitcast(b, b.getI32Type(), vectorOf(b, elements.slice(i, 2))));
+  return vectorOf(b, words);
 }
 
 static Value shuffle(ImplicitLocOpBuilder &b, Value value, Value lane,
@@ -108,17 +160,13 @@ SmallVector<Value> saccade::cloneBody(ImplicitLocOpBuilder &b, Region &body,
 //===----------------------------------------------------------------------===//
 
 namespace {
-struct LowerEntry : TilePattern<EntryOp> {
-  using TilePattern::TilePattern;
+struct LowerEntry : RolePattern<EntryOp> {
+  using RolePattern::RolePattern;
 
   LogicalResult
   matchAndRewrite(EntryOp entry, OpAdaptor,
                   ConversionPatternRewriter &rewriter) const override {
     MLIRContext *context = getContext();
-    int64_t words = 1;
-    entry.walk([&](WordOp word) {
-      words = std::max<int64_t>(words, word.getIndex() + 1);
-    });
     Type pointer = LLVMPointerType::get(context);
     auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(context),
                                             {pointer});
@@ -126,19 +174,20 @@ struct LowerEntry : TilePattern<EntryOp> {
                                              entry.getSymName(), type);
     function->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(),
                       rewriter.getUnitAttr());
-    function->setAttr(
-        NVVM::NVVMDialect::getMaxntidAttrName(),
-        rewriter.getDenseI32ArrayAttr(int32_t(warps * kWarpSize)));
+    function->setAttr(NVVM::NVVMDialect::getMaxntidAttrName(),
+                      rewriter.getDenseI32ArrayAttr(int32_t(facts.threads())));
     function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
                       rewriter.getI32IntegerAttr(1));
     for (NamedAttribute attribute : entry->getDiscardableAttrs())
       function->setAttr(attribute.getName(), attribute.getValue());
+    addMaps(function, rewriter);
     // The words come by value, and are read where the driver put them.
+    function.setArgAttr(0, LLVM::LLVMDialect::getByValAttrName(),
+                        TypeAttr::get(LLVM::LLVMArrayType::get(
+                            rewriter.getI64Type(), facts.parameterWords())));
     function.setArgAttr(
-        0, LLVM::LLVMDialect::getByValAttrName(),
-        TypeAttr::get(LLVM::LLVMArrayType::get(rewriter.getI64Type(), words)));
-    function.setArgAttr(0, LLVM::LLVMDialect::getAlignAttrName(),
-                        rewriter.getI64IntegerAttr(8));
+        0, LLVM::LLVMDialect::getAlignAttrName(),
+        rewriter.getI64IntegerAttr(facts.maps.empty() ? 8 : 64));
     function.setArgAttr(0, NVVM::NVVMDialect::getGridConstantAttrName(),
                         rewriter.getUnitAttr());
 
@@ -152,6 +201,20 @@ struct LowerEntry : TilePattern<EntryOp> {
       return failure();
     rewriter.eraseOp(entry);
     return success();
+  }
+
+private:
+  /// What the runtime has to know to make tensor maps.
+  void addMaps(LLVM::LLVMFuncOp function, OpBuilder &builder) const {
+    if (facts.maps.empty())
+      return;
+    function->setAttr("tile.map_word",
+                      builder.getI64IntegerAttr(facts.mapWord));
+    SmallVector<Attribute> maps;
+    for (BoxAttr box : facts.maps)
+      maps.push_back(builder.getDenseI64ArrayAttr(
+          {box.getWord(), box.getHeads(), box.getTokens()}));
+    function->setAttr("tile.tensor_maps", builder.getArrayAttr(maps));
   }
 };
 
@@ -250,6 +313,11 @@ private:
     populateTileMemoryPatterns(converter, patterns, warps);
     populateTileRegisterPatterns(converter, patterns, warps);
     populateTileProductPatterns(converter, patterns, warps);
+    RoleFacts facts(entry);
+    patterns.add<LowerEntry>(converter, context, facts);
+    populateRolePatterns(converter, patterns, facts);
+    populatePipePatterns(converter, patterns, facts);
+    populateAsyncProductPatterns(converter, patterns, facts);
     scf::populateSCFStructuralTypeConversionsAndLegality(converter, patterns,
                                                          target);
     return applyPartialConversion(entry, target, std::move(patterns));
@@ -260,6 +328,6 @@ private:
 void saccade::populateTileScalarPatterns(const TypeConverter &converter,
                                          RewritePatternSet &patterns,
                                          int64_t warps) {
-  patterns.add<LowerEntry, LowerCta, LowerWord, LowerLookup>(
-      converter, patterns.getContext(), warps);
+  patterns.add<LowerCta, LowerWord, LowerLookup>(converter,
+                                                 patterns.getContext(), warps);
 }

@@ -20,8 +20,9 @@ inline Scalar operator^(const Scalar &a, const Scalar &b) {
 }
 
 /// A fragment becomes the vector of the elements that a thread holds, in the
-/// order of FragmentLayout's registers; a tile in shared memory its i32 offset;
-/// an address a pointer to global memory; the argument words a pointer to them.
+/// order of FragmentLayout's registers, 16-bit elements two in an i32, as the
+/// matrix units take them; a tile in shared memory its i32 offset; an address a
+/// pointer to global memory; the argument words a pointer to them.
 class TileTypeConverter : public mlir::TypeConverter {
 public:
   TileTypeConverter();
@@ -42,6 +43,26 @@ mlir::Value sharedPointer(mlir::ImplicitLocOpBuilder &b, mlir::Value bytes);
 mlir::Value advance(mlir::ImplicitLocOpBuilder &b, mlir::Value pointer,
                     mlir::Value bytes);
 
+/// A tile in shared memory at run time: only then it is known in which stage of
+/// a pipe a tile lies. Its layout counts from byte 0.
+struct SharedTile {
+  tile::SharedLayout layout;
+  Scalar base;
+
+  /// A tile that lies where its type says, or at an i32 offset.
+  SharedTile(mlir::ImplicitLocOpBuilder &b, tile::TileType type,
+             mlir::Value base = nullptr);
+
+  mlir::Value chunk(mlir::ImplicitLocOpBuilder &b, Scalar row,
+                    Scalar chunk) const {
+    return sharedPointer(b, layout.byteOfChunk(row, chunk) + base);
+  }
+  mlir::Value at(mlir::ImplicitLocOpBuilder &b, Scalar row,
+                 Scalar column) const {
+    return sharedPointer(b, layout.byteOf(row, column) + base);
+  }
+};
+
 /// Element `i` of a vector, and two of a 16-bit vector as they lie in a
 /// register.
 mlir::Value element(mlir::ImplicitLocOpBuilder &b, mlir::Value vector,
@@ -49,6 +70,16 @@ mlir::Value element(mlir::ImplicitLocOpBuilder &b, mlir::Value vector,
 mlir::Value vectorOf(mlir::ImplicitLocOpBuilder &b, mlir::ValueRange elements);
 mlir::Value bitcast(mlir::ImplicitLocOpBuilder &b, mlir::Type type,
                     mlir::Value value);
+
+/// What a thread holds of a fragment: one element, two neighbours of a row from
+/// an even register on as a vector or an i32, and a fragment of all elements.
+bool isPacked(tile::TileType type);
+mlir::Value fragmentElement(mlir::ImplicitLocOpBuilder &b, tile::TileType type,
+                            mlir::Value fragment, int64_t reg);
+mlir::Value fragmentPair(mlir::ImplicitLocOpBuilder &b, tile::TileType type,
+                         mlir::Value fragment, int64_t reg);
+mlir::Value fragmentOf(mlir::ImplicitLocOpBuilder &b, tile::TileType type,
+                       mlir::ArrayRef<mlir::Value> elements);
 
 /// The value of another lane: of `lane ^ mask`, or of lane `from`.
 mlir::Value shuffleXor(mlir::ImplicitLocOpBuilder &b, mlir::Value value,

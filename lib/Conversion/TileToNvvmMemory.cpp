@@ -3,7 +3,7 @@
 // Tiles between memories: gathers into shared memory by asynchronous copies of
 // 16 bytes, stores of fragments and of shared tiles, and rows mapped whole.
 
-#include "lib/Conversion/TileToNvvm.h"
+#include "lib/Conversion/RowGather.h"
 
 #include "llvm/Support/MathExtras.h"
 
@@ -12,90 +12,6 @@ using namespace saccade;
 using namespace saccade::tile;
 
 namespace {
-/// A chunk of a row that a lane copies: its row and place in the tile, its
-/// address in global memory, and whether the row is there.
-struct RowChunk {
-  Scalar row, chunk;
-  Value pointer, there;
-};
-
-/// Deals the rows of a tile to warps and the chunks of their rows to lanes. The
-/// body that finds a row runs once a row, in one lane, which tells the others:
-/// it may look up a page, and its code may be long.
-class RowGather {
-public:
-  RowGather(ImplicitLocOpBuilder &b, TileType type, int64_t warps, Value base,
-            Region &find)
-      : b(b), thread(b), rowsPerWarp(type.getRows() / warps),
-        elementBytes(type.getElementType().getIntOrFloatBitWidth() / 8),
-        base(base), find(find) {}
-
-  void forEachChunk(int64_t chunks, function_ref<void(RowChunk)> copy) {
-    Scalar warpRow = thread.warp * rowsPerWarp;
-    for (int64_t first = 0; first < rowsPerWarp; first += kWarpSize)
-      copyRows(warpRow + first, std::min(kWarpSize, rowsPerWarp - first),
-               chunks, copy);
-  }
-
-private:
-  ImplicitLocOpBuilder &b;
-  Thread thread;
-  int64_t rowsPerWarp, elementBytes;
-  Value base;
-  Region &find;
-
-  void copyRows(Scalar firstRow, int64_t count, int64_t chunks,
-                function_ref<void(RowChunk)> copy) {
-    Scalar mine = count == kWarpSize ? thread.lane : thread.lane.min(count - 1);
-    Value address = findRow(firstRow + mine);
-    int64_t total = count * chunks;
-    for (int64_t step = 0; step < total; step += kWarpSize) {
-      Scalar index = thread.lane + step;
-      if (step + kWarpSize <= total) {
-        copy(at(firstRow, address, index, chunks));
-        continue;
-      }
-      // Every lane takes part in the shuffle; the last ones have nothing to
-      // copy.
-      RowChunk chunk = at(firstRow, address, index.min(total - 1), chunks);
-      scf::IfOp branch = scf::IfOp::create(b, index.less(total), false);
-      OpBuilder::InsertionGuard guard(b);
-      b.setInsertionPointToStart(branch.thenBlock());
-      copy(chunk);
-    }
-  }
-
-  /// The address of a row as an i64. Rows begin at multiples of 16 bytes, so an
-  /// odd address can say "not there".
-  Value findRow(Scalar row) {
-    SmallVector<Value> found = cloneBody(b, find, ValueRange{row});
-    Value zero = i64(b, 0), one = i64(b, 1);
-    Value offset = arith::SelectOp::create(b, found[1], found[0], zero);
-    Value address = LLVM::PtrToIntOp::create(b, b.getI64Type(), base);
-    address = Scalar{&b, offset} * elementBytes + address;
-    Value absent = arith::SelectOp::create(b, found[1], zero, one);
-    return arith::OrIOp::create(b, address, absent);
-  }
-
-  RowChunk at(Scalar firstRow, Value address, Scalar index, int64_t chunks) {
-    Scalar row = index / chunks, chunk = index % chunks;
-    // Halves of the address travel, and the mark with the lower one.
-    Type half = b.getI32Type();
-    Type halves = VectorType::get(2, half);
-    Value pair = LLVM::BitcastOp::create(b, halves, address);
-    Value low = shuffleFrom(b, element(b, pair, 0), row);
-    Value high = shuffleFrom(b, element(b, pair, 1), row);
-    Value mark = arith::TruncIOp::create(b, b.getI1Type(), low);
-    Value there = arith::XOrIOp::create(b, mark, yes(b));
-    low = arith::AndIOp::create(b, low, i32(b, -2));
-    Value whole =
-        LLVM::BitcastOp::create(b, b.getI64Type(), vectorOf(b, {low, high}));
-    Value pointer = LLVM::IntToPtrOp::create(b, base.getType(), whole);
-    return {firstRow + row, chunk,
-            advance(b, pointer, (chunk * kChunkBytes).wide()), there};
-  }
-};
-
 struct LowerLoad : TilePattern<LoadOp> {
   using TilePattern::TilePattern;
 
@@ -107,23 +23,12 @@ struct LowerLoad : TilePattern<LoadOp> {
       return rewriter.notifyMatchFailure(load,
                                          "does not load to shared memory");
     ImplicitLocOpBuilder b(load.getLoc(), rewriter);
-    SharedLayout layout(type);
-    RowGather gather(b, type, warps, adaptor.getBase(), load.getRows());
-    gather.forEachChunk(layout.filledChunks(), [&](RowChunk at) {
-      // A copy of 0 of 16 bytes fills with zeros and reads nothing: so it is
-      // for rows that are not there and for the padding that products read.
-      Value some = at.there;
-      if (layout.filledChunks() > layout.dataChunks())
-        some =
-            arith::AndIOp::create(b, some, at.chunk.less(layout.dataChunks()));
-      Value size =
-          arith::SelectOp::create(b, some, i32(b, kChunkBytes), i32(b, 0));
-      Value to = sharedPointer(b, layout.byteOfChunk(at.row, at.chunk));
-      NVVM::CpAsyncOp::create(b, to, at.pointer, uint32_t(kChunkBytes),
-                              NVVM::LoadCacheModifierKind::CG, size);
-    });
+    SharedTile to(b, type);
+    RowGather gather(b, type, Thread(b).warp, warps, adaptor.getBase(),
+                     load.getRows());
+    copyAsync(b, gather, to);
     NVVM::CpAsyncCommitGroupOp::create(b);
-    rewriter.replaceOp(load, i32(b, layout.getOffset()).value);
+    rewriter.replaceOp(load, to.base.value);
     return success();
   }
 };
@@ -150,14 +55,15 @@ private:
   void storeShared(ImplicitLocOpBuilder &b, StoreOp store,
                    OpAdaptor adaptor) const {
     TileType type = store.getTile().getType();
-    SharedLayout layout(type);
+    SharedTile tile(b, type, adaptor.getTile());
     Type chunk = VectorType::get(4, b.getI32Type());
-    RowGather gather(b, type, warps, adaptor.getBase(), store.getRows());
-    gather.forEachChunk(layout.dataChunks(), [&](RowChunk at) {
+    RowGather gather(b, type, Thread(b).warp, warps, adaptor.getBase(),
+                     store.getRows());
+    gather.forEachChunk(tile.layout.dataChunks(), [&](RowChunk at) {
       scf::IfOp branch = scf::IfOp::create(b, at.there, false);
       OpBuilder::InsertionGuard guard(b);
       b.setInsertionPointToStart(branch.thenBlock());
-      Value from = sharedPointer(b, layout.byteOfChunk(at.row, at.chunk));
+      Value from = tile.chunk(b, at.row, at.chunk);
       Value value = LLVM::LoadOp::create(b, chunk, from, kChunkBytes);
       LLVM::StoreOp::create(b, value, at.pointer, kChunkBytes);
     });
@@ -193,9 +99,8 @@ private:
       Value row =
           advance(b, adaptor.getBase(), (offset + lane.column.wide()) * bytes);
       for (int64_t pair = 0; pair < layout.columnSlots(); pair += 2) {
-        int64_t reg = layout.registerOf(slot, pair);
-        Value two = vectorOf(b, {element(b, adaptor.getTile(), reg),
-                                 element(b, adaptor.getTile(), reg + 1)});
+        Value two = fragmentPair(b, type, adaptor.getTile(),
+                                 layout.registerOf(slot, pair));
         LLVM::StoreOp::create(
             b, two, advance(b, row, i64(b, layout.columnOfSlot(pair) * bytes)),
             2 * bytes);
@@ -219,12 +124,13 @@ struct LowerMapRows : TilePattern<MapRowsOp> {
     auto loop = scf::ForOp::create(b, first, i32(b, rows), i32(b, threads));
     b.setInsertionPointToStart(loop.getBody());
     Scalar row{&b, loop.getInductionVar()};
-    Value input = loadRow(b, map.getInput().getType(), row);
+    TileType from = map.getInput().getType(), to = map.getResult().getType();
+    Value input =
+        loadRow(b, from, SharedTile(b, from, adaptor.getInput()), row);
     Value output = cloneBody(b, map.getBody(), ValueRange{input, row})[0];
-    storeRow(b, map.getResult().getType(), row, output);
+    storeRow(b, to, SharedTile(b, to), row, output);
     b.setInsertionPointAfter(loop);
-    rewriter.replaceOp(
-        map, i32(b, SharedLayout(map.getResult().getType()).getOffset()).value);
+    rewriter.replaceOp(map, SharedTile(b, to).base.value);
     return success();
   }
 
@@ -234,12 +140,12 @@ private:
                            type.getElementType());
   }
 
-  Value loadRow(ImplicitLocOpBuilder &b, TileType type, Scalar row) const {
-    SharedLayout layout(type);
+  Value loadRow(ImplicitLocOpBuilder &b, TileType type, const SharedTile &tile,
+                Scalar row) const {
     VectorType chunk = chunkOf(type);
     SmallVector<Value> elements;
-    for (int64_t c = 0; c < layout.dataChunks(); ++c) {
-      Value from = sharedPointer(b, layout.byteOfChunk(row, i32(b, c)));
+    for (int64_t c = 0; c < tile.layout.dataChunks(); ++c) {
+      Value from = tile.chunk(b, row, i32(b, c));
       Value part = LLVM::LoadOp::create(b, chunk, from, kChunkBytes);
       for (int64_t i = 0; i < chunk.getNumElements(); ++i) {
         Value x = element(b, part, i);
@@ -251,14 +157,13 @@ private:
     return vectorOf(b, elements);
   }
 
-  void storeRow(ImplicitLocOpBuilder &b, TileType type, Scalar row,
-                Value output) const {
-    SharedLayout layout(type);
+  void storeRow(ImplicitLocOpBuilder &b, TileType type, const SharedTile &tile,
+                Scalar row, Value output) const {
     VectorType chunk = chunkOf(type);
     int64_t perChunk = chunk.getNumElements();
-    for (int64_t c = 0; c < layout.filledChunks(); ++c) {
+    for (int64_t c = 0; c < tile.layout.filledChunks(); ++c) {
       Value part;
-      if (c >= layout.dataChunks()) {
+      if (c >= tile.layout.dataChunks()) {
         part = arith::ConstantOp::create(b, b.getZeroAttr(chunk));
       } else {
         SmallVector<Value> elements;
@@ -268,9 +173,8 @@ private:
         if (!type.getElementType().isF32())
           part = arith::TruncFOp::create(b, chunk, part);
       }
-      LLVM::StoreOp::create(
-          b, part, sharedPointer(b, layout.byteOfChunk(row, i32(b, c))),
-          kChunkBytes);
+      LLVM::StoreOp::create(b, part, tile.chunk(b, row, i32(b, c)),
+                            kChunkBytes);
     }
   }
 };

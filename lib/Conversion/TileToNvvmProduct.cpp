@@ -17,14 +17,15 @@ using Quad = SmallVector<Value, 4>;
 /// the lane contributes to the addresses is computed once.
 class MatrixReader {
 public:
-  MatrixReader(ImplicitLocOpBuilder &b, TileType type, MatrixUse use)
-      : b(b), shared(type), type(type), use(use),
+  MatrixReader(ImplicitLocOpBuilder &b, TileType type, Value base,
+               MatrixUse use)
+      : b(b), shared(b, type, base), use(use),
         lane(ldmatrixRow(use, Thread(b).lane)) {}
 
   /// The elements from (row, column) on; `row` may depend on the warp.
   Quad read(Scalar row, int64_t column) {
-    Scalar chunk = lane.column + column / shared.elementsPerChunk();
-    Value pointer = sharedPointer(b, shared.byteOfChunk(row + lane.row, chunk));
+    Scalar chunk = lane.column + column / shared.layout.elementsPerChunk();
+    Value pointer = shared.chunk(b, row + lane.row, chunk);
     Type word = b.getI32Type();
     auto quad = LLVM::LLVMStructType::getLiteral(b.getContext(),
                                                  {word, word, word, word});
@@ -44,8 +45,7 @@ public:
 
 private:
   ImplicitLocOpBuilder &b;
-  SharedLayout shared;
-  TileType type;
+  SharedTile shared;
   MatrixUse use;
   Place<Scalar> lane;
 };
@@ -67,8 +67,9 @@ struct LowerDot : TilePattern<DotOp> {
     int64_t columnAtoms = result.getColumnAtoms();
     SmallVector<Value> sums = startingSums(b, dot, adaptor, result);
 
-    MatrixReader right(
-        b, rhs, transposed ? MatrixUse::RightTransposed : MatrixUse::Right);
+    MatrixReader right(b, rhs, adaptor.getRhs(),
+                       transposed ? MatrixUse::RightTransposed
+                                  : MatrixUse::Right);
     LeftSide left(b, lhs, adaptor.getLhs(), result, warps);
     Scalar zero = i32(b, 0);
     for (int64_t depth = 0; depth < lhs.getColumns(); depth += kAtomDepth) {
@@ -101,7 +102,7 @@ private:
              FragmentLayout rows, int64_t warps)
         : b(b), type(type), value(value), rows(rows) {
       if (isa<SharedAttr>(type.getLayout())) {
-        reader.emplace(b, type, MatrixUse::Left);
+        reader.emplace(b, type, value, MatrixUse::Left);
         warpRow.emplace(FragmentLayout::rowOfWarp(Thread(b).warp));
       }
     }
@@ -113,10 +114,7 @@ private:
       Quad words;
       int64_t first = operand.registerOf(2 * atom, depth / kAtomColumns * 2);
       for (int64_t i = 0; i < 8; i += 2)
-        words.push_back(
-            bitcast(b, b.getI32Type(),
-                    vectorOf(b, {element(b, value, first + i),
-                                 element(b, value, first + i + 1)})));
+        words.push_back(fragmentPair(b, type, value, first + i));
       return words;
     }
 

@@ -130,7 +130,7 @@ private:
     int64_t reg = inputType(number).isColumn()
                       ? rowSlot
                       : input.registerOf(rowSlot, columnSlot);
-    return element(b, inputs[number], reg);
+    return fragmentElement(b, inputType(number), inputs[number], reg);
   }
 };
 
@@ -163,7 +163,7 @@ struct LowerMap : TilePattern<MapOp> {
         elements[reg + 1] = element(b, two, 1);
       }
     }
-    rewriter.replaceOp(map, vectorOf(b, elements));
+    rewriter.replaceOp(map, fragmentOf(b, map.getType(), elements));
     return success();
   }
 };
@@ -174,11 +174,56 @@ struct LowerFill : TilePattern<FillOp> {
   LogicalResult
   matchAndRewrite(FillOp fill, OpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
-    Type type = getTypeConverter()->convertType(fill.getType());
-    if (!isa_and_present<VectorType>(type))
+    TileType type = fill.getType();
+    if (!FragmentLayout::isFragment(type.getLayout()))
       return rewriter.notifyMatchFailure(fill, "does not fill registers");
-    rewriter.replaceOpWithNewOp<vector::BroadcastOp>(fill, type,
-                                                     fill.getValue());
+    ImplicitLocOpBuilder b(fill.getLoc(), rewriter);
+    Value value = fill.getValue();
+    if (isPacked(type))
+      value = bitcast(b, b.getI32Type(), vectorOf(b, {value, value}));
+    rewriter.replaceOpWithNewOp<vector::BroadcastOp>(
+        fill, getTypeConverter()->convertType(type), value);
+    return success();
+  }
+};
+
+/// Multiplies in warps that have a factor other than 1; the branch is the
+/// warp's.
+struct LowerScaleRows : TilePattern<ScaleRowsOp> {
+  using TilePattern::TilePattern;
+
+  LogicalResult
+  matchAndRewrite(ScaleRowsOp scale, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    if (!FragmentLayout::isFragment(scale.getInput().getType().getLayout()))
+      return rewriter.notifyMatchFailure(scale, "does not scale registers");
+    ImplicitLocOpBuilder b(scale.getLoc(), rewriter);
+    TileType type = scale.getInput().getType();
+    FragmentLayout layout(type);
+    Value one =
+        arith::ConstantOp::create(b, b.getFloatAttr(type.getElementType(), 1));
+    SmallVector<Value> factors;
+    Value differs = yes(b, false);
+    for (int64_t slot = 0; slot < layout.rowSlots(); ++slot) {
+      factors.push_back(element(b, adaptor.getFactors(), slot));
+      Value other = arith::CmpFOp::create(b, arith::CmpFPredicate::UNE,
+                                          factors.back(), one);
+      differs = b.createOrFold<arith::OrIOp>(differs, other);
+    }
+    Value any = NVVM::VoteSyncOp::create(b, b.getI1Type(), i32(b, -1), differs,
+                                         NVVM::VoteSyncKind::any);
+    Value input = adaptor.getInput();
+    auto branch = scf::IfOp::create(b, input.getType(), any, true, true);
+    b.setInsertionPointToStart(branch.thenBlock());
+    SmallVector<Value> elements;
+    for (int64_t reg = 0; reg < layout.registers(); ++reg)
+      elements.push_back(
+          arith::MulFOp::create(b, fragmentElement(b, type, input, reg),
+                                factors[layout.rowSlotOf(reg)]));
+    scf::YieldOp::create(b, fragmentOf(b, type, elements));
+    b.setInsertionPointToStart(branch.elseBlock());
+    scf::YieldOp::create(b, input);
+    rewriter.replaceOp(scale, branch.getResults());
     return success();
   }
 };
@@ -200,8 +245,9 @@ struct LowerReduce : TilePattern<ReduceOp> {
     for (int64_t slot = 0; slot < layout.rowSlots(); ++slot) {
       SmallVector<Value> left;
       for (int64_t column = 0; column < layout.columnSlots(); ++column)
-        left.push_back(
-            element(b, adaptor.getInput(), layout.registerOf(slot, column)));
+        left.push_back(fragmentElement(b, reduce.getInput().getType(),
+                                       adaptor.getInput(),
+                                       layout.registerOf(slot, column)));
       // Halves at a time: the chain of dependences is short, the order fixed.
       for (size_t n = left.size(); n > 1; n = (n + 1) / 2)
         for (size_t i = 0; i < n / 2; ++i)
@@ -231,15 +277,14 @@ struct LowerConvert : TilePattern<ConvertOp> {
                                          "column vectors stay in place");
     if (isa<AccumulatorAttr>(from.getLayout()) &&
         isa<OperandAttr>(to.getLayout()))
-      rewriter.replaceOp(convert,
-                         pad(b, FragmentLayout(from), FragmentLayout(to),
-                             to.getElementType(), input));
+      rewriter.replaceOp(convert, pad(b, from, to, input));
     else if (isa<AccumulatorAttr>(from.getLayout()) &&
              isa<SharedAttr>(to.getLayout()))
       rewriter.replaceOp(convert, toShared(b, from, to, input));
     else if (isa<SharedAttr>(from.getLayout()) &&
              isa<AccumulatorAttr>(to.getLayout()))
-      rewriter.replaceOp(convert, fromShared(b, from, to));
+      rewriter.replaceOp(convert,
+                         fromShared(b, SharedTile(b, from, input), to));
     else
       return rewriter.notifyMatchFailure(convert, "knows no way between these");
     return success();
@@ -247,60 +292,62 @@ struct LowerConvert : TilePattern<ConvertOp> {
 
 private:
   /// Registers of both layouts agree; the operand has zeros beyond the columns.
-  Value pad(ImplicitLocOpBuilder &b, FragmentLayout from, FragmentLayout to,
-            Type type, Value input) const {
-    if (from.registers() == to.registers())
+  Value pad(ImplicitLocOpBuilder &b, TileType from, TileType to,
+            Value input) const {
+    FragmentLayout fromLayout(from), toLayout(to);
+    if (fromLayout.registers() == toLayout.registers())
       return input;
-    Value zero = arith::ConstantOp::create(b, b.getZeroAttr(type));
+    Value zero =
+        arith::ConstantOp::create(b, b.getZeroAttr(to.getElementType()));
     SmallVector<Value> elements;
-    for (int64_t reg = 0; reg < to.registers(); ++reg) {
-      int64_t column = to.columnSlotOf(reg);
+    for (int64_t reg = 0; reg < toLayout.registers(); ++reg) {
+      int64_t row = toLayout.rowSlotOf(reg),
+              column = toLayout.columnSlotOf(reg);
       elements.push_back(
-          column < from.columnSlots()
-              ? element(b, input, from.registerOf(to.rowSlotOf(reg), column))
+          column < fromLayout.columnSlots()
+              ? fragmentElement(b, from, input,
+                                fromLayout.registerOf(row, column))
               : zero);
     }
-    return vectorOf(b, elements);
+    return fragmentOf(b, to, elements);
   }
 
   /// The address of the pair that a thread holds at (row slot, column slot).
   Value pairPointer(ImplicitLocOpBuilder &b, const Thread &thread,
-                    const FragmentLayout &fragment, const SharedLayout &shared,
+                    const FragmentLayout &fragment, const SharedTile &shared,
                     int64_t slot, int64_t column) const {
     Place<Scalar> lane = FragmentLayout::ofLane(thread.lane);
     Scalar row = lane.row + FragmentLayout::rowOfWarp(thread.warp) +
                  fragment.rowOfSlot(slot);
-    return sharedPointer(
-        b, shared.byteOf(row, lane.column + fragment.columnOfSlot(column)));
+    return shared.at(b, row, lane.column + fragment.columnOfSlot(column));
   }
 
   Value toShared(ImplicitLocOpBuilder &b, TileType from, TileType to,
                  Value input) const {
     FragmentLayout fragment(from);
-    SharedLayout shared(to);
+    SharedTile shared(b, to);
     Thread thread(b);
     int64_t bytes = to.getElementType().getIntOrFloatBitWidth() / 8;
-    Value zero =
-        arith::ConstantOp::create(b, b.getZeroAttr(to.getElementType()));
+    Value zero = arith::ConstantOp::create(
+        b, b.getZeroAttr(VectorType::get(2, to.getElementType())));
     // Zeros fill the padding that products read.
-    int64_t columns =
-        shared.filledChunks() * shared.elementsPerChunk() / kAtomColumns * 2;
+    int64_t columns = shared.layout.filledChunks() *
+                      shared.layout.elementsPerChunk() / kAtomColumns * 2;
     for (int64_t slot = 0; slot < fragment.rowSlots(); ++slot)
       for (int64_t column = 0; column < columns; column += 2) {
-        SmallVector<Value> two(2, zero);
+        Value two = zero;
         if (column < fragment.columnSlots())
-          for (int64_t i : {0, 1})
-            two[i] = element(b, input, fragment.registerOf(slot, column) + i);
+          two = fragmentPair(b, from, input, fragment.registerOf(slot, column));
         LLVM::StoreOp::create(
-            b, vectorOf(b, two),
-            pairPointer(b, thread, fragment, shared, slot, column), 2 * bytes);
+            b, two, pairPointer(b, thread, fragment, shared, slot, column),
+            2 * bytes);
       }
-    return i32(b, shared.getOffset());
+    return shared.base;
   }
 
-  Value fromShared(ImplicitLocOpBuilder &b, TileType from, TileType to) const {
+  Value fromShared(ImplicitLocOpBuilder &b, const SharedTile &shared,
+                   TileType to) const {
     FragmentLayout fragment(to);
-    SharedLayout shared(from);
     Thread thread(b);
     int64_t bytes = to.getElementType().getIntOrFloatBitWidth() / 8;
     Type pair = VectorType::get(2, to.getElementType());
@@ -313,7 +360,7 @@ private:
         for (int64_t i : {0, 1})
           elements[fragment.registerOf(slot, column) + i] = element(b, two, i);
       }
-    return vectorOf(b, elements);
+    return fragmentOf(b, to, elements);
   }
 };
 } // namespace
@@ -321,6 +368,6 @@ private:
 void saccade::populateTileRegisterPatterns(const TypeConverter &converter,
                                            RewritePatternSet &patterns,
                                            int64_t warps) {
-  patterns.add<LowerMap, LowerFill, LowerReduce, LowerConvert>(
+  patterns.add<LowerMap, LowerFill, LowerScaleRows, LowerReduce, LowerConvert>(
       converter, patterns.getContext(), warps);
 }

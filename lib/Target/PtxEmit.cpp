@@ -146,9 +146,12 @@ static std::string findUnselectable(llvm::Module &module) {
   for (llvm::Function &function : module)
     for (llvm::Instruction &instruction : llvm::instructions(function)) {
       if (auto *call = llvm::dyn_cast<llvm::CallBase>(&instruction)) {
+        // Assembly is the lowering's own: a spec cannot hold any.
+        if (call->isInlineAsm())
+          continue;
         llvm::Function *callee = call->getCalledFunction();
         if (!callee)
-          return "expects no indirect call and no inline assembly";
+          return "expects no indirect call";
         if (!callee->isIntrinsic() || !isSelectable(callee->getIntrinsicID()))
           return ("expects only functions with instructions on the GPU, but "
                   "calls " +
@@ -183,6 +186,18 @@ static std::unique_ptr<llvm::TargetMachine> createMachine(const GpuChip &chip,
       triple, chip.name, "+ptx" + std::to_string(chip.ptx),
       llvm::TargetOptions(), llvm::Reloc::PIC_, std::nullopt,
       llvm::CodeGenOptLevel::Aggressive));
+}
+
+/// Waits and barriers in assembly are for warps as a whole, like those that are
+/// intrinsics: no copy of them may come to stand in a branch.
+static void keepConvergent(llvm::Module &module) {
+  for (llvm::Function &function : module)
+    for (llvm::Instruction &instruction : llvm::instructions(function))
+      if (auto *call = llvm::dyn_cast<llvm::CallBase>(&instruction);
+          call && call->isInlineAsm()) {
+        call->setConvergent();
+        function.setConvergent();
+      }
 }
 
 /// Cleans up addresses and loops. The lowering has chosen all shapes, so
@@ -229,6 +244,7 @@ mlir::LogicalResult saccade::emitPtx(mlir::ModuleOp module, const GpuChip &chip,
   // the target's own layout leaves them at 64.
   code->setDataLayout("e-p3:32:32-p4:32:32-p5:32:32-p6:32:32-p7:32:32-i64:64-"
                       "i128:128-i256:256-v16:16-v32:32-n16:32:64");
+  keepConvergent(*code);
   optimize(*code, *machine);
   if (std::string reason = findUnselectable(*code); !reason.empty())
     return module.emitError(reason);

@@ -4,6 +4,7 @@
 // into the compiler use it; users of kernels use `saccade`.
 
 #include "lib/Pipelines.h"
+#include "tools/saccade-opt/PrintPtx.h"
 
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 
@@ -11,6 +12,7 @@ int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   saccade::registerDialects(registry);
   saccade::registerPasses();
+  saccade::registerPrintPtxPass();
   return mlir::asMainReturnCode(mlir::MlirOptMain(
       argc, argv, "saccade-opt: passes over attention kernels", registry));
 }

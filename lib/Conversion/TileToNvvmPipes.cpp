@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Pipes: rings of stages in shared memory, each with a barrier that says it is
+// full and one that says it is empty, and the copies that fill them.
+
+#include "lib/Conversion/RowGather.h"
+#include "lib/Conversion/TileToNvvmRoles.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace saccade;
+using namespace saccade::tile;
+
+namespace {
+/// The stage where tile `index` of a pipe lies. Its barriers complete one phase
+/// each time that the stage is filled or freed; a wait names the parity of the
+/// phase whose end it is for, and what was never used counts as freed before.
+class Stage {
+public:
+  Stage(ImplicitLocOpBuilder &b, PipeOp pipe, Value index)
+      : b(b), pipe(pipe), number(Scalar{&b, index} % stages()),
+        parity(Scalar{&b, index} / stages() & i32(b, 1)) {}
+
+  /// The byte where the tile begins.
+  Scalar offset() {
+    SharedLayout layout(pipe.getType().getTile());
+    return number * layout.bytes() + layout.getOffset();
+  }
+  Value full() { return sharedPointer(b, barrier(0)); }
+  Value empty() { return sharedPointer(b, barrier(8)); }
+  Scalar fullAddress() { return sharedAddress(b, barrier(0)); }
+
+  void waitFull() { wait(barrier(0), parity); }
+  void waitEmpty() { wait(barrier(8), parity ^ i32(b, 1)); }
+
+private:
+  ImplicitLocOpBuilder &b;
+  PipeOp pipe;
+  Scalar number, parity;
+
+  int64_t stages() { return pipe.getType().getStages(); }
+  Scalar barrier(int64_t which) {
+    return number * 16 + (pipe.getBarriers().value_or(0) + which);
+  }
+
+  /// Tries until the phase has ended. A try sleeps for a while by itself.
+  void wait(Scalar barrier, Scalar phase) {
+    assembly(b, {},
+             "{\n"
+             ".reg .pred done;\n"
+             "again:\n"
+             "mbarrier.try_wait.parity.shared::cta.b64 done, [$0], $1;\n"
+             "@!done bra again;\n"
+             "}",
+             "r,r", ValueRange{sharedAddress(b, barrier), phase});
+  }
+};
+
+/// The pipe that an operation names, once it is known where its stages lie.
+template <typename OpTy> FailureOr<PipeOp> pipeOf(OpTy op) {
+  auto pipe = op.getPipe().template getDefiningOp<PipeOp>();
+  if (!pipe || !pipe.getBarriers() ||
+      !isa_and_present<SharedAttr>(pipe.getType().getTile().getLayout()))
+    return op.emitOpError("expects a pipe that has a place in shared memory");
+  return pipe;
+}
+
+scf::IfOp oneLaneIf(ImplicitLocOpBuilder &b, Value condition) {
+  auto branch = scf::IfOp::create(b, condition, false);
+  b.setInsertionPointToStart(branch.thenBlock());
+  return branch;
+}
+
+struct LowerPipe : RolePattern<PipeOp> {
+  using RolePattern::RolePattern;
+
+  LogicalResult
+  matchAndRewrite(PipeOp pipe, OpAdaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    rewriter.replaceOpWithNewOp<arith::ConstantIntOp>(
+        pipe, rewriter.getI32Type(), pipe.getBarriers().value_or(0));
+    return success();
+  }
+};
+
+/// Copies a tile box by box and panel by panel through a tensor map. All lanes
+/// of the warp find coordinates; one copies.
+class BoxCopy {
+public:
+  BoxCopy(ImplicitLocOpBuilder &b, PutOp put, Value map)
+      : b(b), put(put), map(map), layout(put.getPipe().getType().getTile()),
+        boxRows(put.getBox()->rows()),
+        boxes(put.getPipe().getType().getTile().getRows() / boxRows) {}
+
+  /// Head, token and batch of each box.
+  void findBoxes() {
+    if (boxes == 1) {
+      coordinates.push_back(cloneBody(b, put.getBoxes(), i32(b, 0).value));
+      return;
+    }
+    // A box a lane: what finds it may look up a page.
+    Scalar lane = Thread(b).lane;
+    coordinates.resize(boxes);
+    for (int64_t first = 0; first < boxes; first += kWarpSize) {
+      int64_t count = std::min(kWarpSize, boxes - first);
+      Scalar box = lane.min(count - 1) + first;
+      SmallVector<Value> mine =
+          cloneBody(b, put.getBoxes(), (box * boxRows).value);
+      for (int64_t i = 0; i < count; ++i)
+        for (Value value : mine)
+          coordinates[first + i].push_back(
+              isSame(value) ? value : shuffleFrom(b, value, i32(b, i)));
+    }
+  }
+
+  int64_t bytes() const {
+    return boxes * layout.panels() * boxRows * kPanelBytes;
+  }
+
+  void copy(Scalar to, Value barrier) {
+    for (int64_t box = 0; box < boxes; ++box)
+      for (int64_t panel = 0; panel < layout.panels(); ++panel) {
+        SmallVector<Value> operands{
+            sharedAddress(b, to + (panel * layout.panelBytes() +
+                                   box * boxRows * kPanelBytes)),
+            map, i32(b, panel * layout.panelColumns())};
+        llvm::append_range(operands, coordinates[box]);
+        operands.push_back(barrier);
+        assembly(b, {},
+                 "cp.async.bulk.tensor.4d.shared::cluster.global.tile.mbarrier"
+                 "::complete_tx::bytes [$0], [$1, {$2, $3, $4, $5}], [$6];",
+                 "r,l,r,r,r,r,r", operands);
+      }
+  }
+
+private:
+  static constexpr int64_t kPanelBytes = 128; // of a row in a panel
+
+  ImplicitLocOpBuilder &b;
+  PutOp put;
+  Value map;
+  SharedLayout layout;
+  int64_t boxRows, boxes;
+  SmallVector<SmallVector<Value>> coordinates;
+
+  /// Whether a coordinate is the same for all boxes: it was not cloned.
+  bool isSame(Value value) {
+    return llvm::is_contained(
+        put.getBoxes().front().getTerminator()->getOperands(), value);
+  }
+};
+
+struct LowerPut : RolePattern<PutOp> {
+  using RolePattern::RolePattern;
+
+  LogicalResult
+  matchAndRewrite(PutOp put, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    FailureOr<PipeOp> pipe = pipeOf(put);
+    if (failed(pipe))
+      return failure();
+    ImplicitLocOpBuilder b(put.getLoc(), rewriter);
+    Stage stage(b, *pipe, adaptor.getIndex());
+    LogicalResult done = pipe->getCopy() == CopyKind::tma
+                             ? putBoxes(b, put, stage)
+                             : putRows(b, put, adaptor.getBase(), stage);
+    if (succeeded(done))
+      rewriter.eraseOp(put);
+    return done;
+  }
+
+private:
+  LogicalResult putBoxes(ImplicitLocOpBuilder &b, PutOp put,
+                         Stage &stage) const {
+    if (facts.gathers)
+      return put.emitOpError("expects all pipes of an entry to copy alike");
+    if (SharedLayout(put.getPipe().getType().getTile()).pitch() != 128)
+      return put.emitOpError("expects panels of 128 bytes a row");
+    Value map = LLVM::PtrToIntOp::create(
+        b, b.getI64Type(), facts.mapPointer(b, put, *put.getBox()));
+    BoxCopy boxes(b, put, map);
+    boxes.findBoxes();
+    stage.waitEmpty();
+    Value one = NVVM::ElectSyncOp::create(b, b.getI1Type(), Value());
+    oneLaneIf(b, one);
+    NVVM::MBarrierArriveExpectTxOp::create(
+        b, Type(), stage.full(), i32(b, boxes.bytes()), NVVM::MemScopeKind::CTA,
+        /*relaxed=*/false, /*predicate=*/Value());
+    boxes.copy(stage.offset(), stage.fullAddress());
+    return success();
+  }
+
+  LogicalResult putRows(ImplicitLocOpBuilder &b, PutOp put, Value base,
+                        Stage &stage) const {
+    TileType type = put.getPipe().getType().getTile();
+    Scalar warp = Thread(b).warp - facts.warps;
+    RowGather gather(b, type, warp, kGroupWarps, base, put.getRows());
+    stage.waitEmpty();
+    copyAsync(b, gather, SharedTile(b, type, stage.offset()));
+    NVVM::CpAsyncMBarrierArriveOp::create(b, stage.full(), /*noinc=*/true);
+    return success();
+  }
+};
+
+struct LowerGet : RolePattern<GetOp> {
+  using RolePattern::RolePattern;
+
+  LogicalResult
+  matchAndRewrite(GetOp get, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    FailureOr<PipeOp> pipe = pipeOf(get);
+    if (failed(pipe))
+      return failure();
+    ImplicitLocOpBuilder b(get.getLoc(), rewriter);
+    Stage stage(b, *pipe, adaptor.getIndex());
+    stage.waitFull();
+    // What cp.async wrote is seen by wgmma only after a fence where it is read.
+    if (pipe->getCopy() == CopyKind::gather)
+      fenceAsyncProxy(b);
+    rewriter.replaceOp(get, stage.offset().value);
+    return success();
+  }
+};
+
+struct LowerRelease : RolePattern<ReleaseOp> {
+  using RolePattern::RolePattern;
+
+  LogicalResult
+  matchAndRewrite(ReleaseOp release, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    FailureOr<PipeOp> pipe = pipeOf(release);
+    if (failed(pipe))
+      return failure();
+    ImplicitLocOpBuilder b(release.getLoc(), rewriter);
+    // Waits for wgmma are of whole warps; other reads end lane by lane.
+    if (facts.readByThreads.contains(release.getPipe()))
+      NVVM::SyncWarpOp::create(b, i32(b, -1));
+    oneLaneIf(b, Thread(b).lane.less(1));
+    NVVM::MBarrierArriveOp::create(
+        b, Type(), Stage(b, *pipe, adaptor.getIndex()).empty(), Value());
+    rewriter.eraseOp(release);
+    return success();
+  }
+};
+
+/// Each warpgroup writes zeros to all rows, since it does not wait for others.
+struct LowerClearRows : RolePattern<ClearRowsOp> {
+  using RolePattern::RolePattern;
+
+  LogicalResult
+  matchAndRewrite(ClearRowsOp clear, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    TileType type = clear.getTile().getType();
+    if (!isa_and_present<SharedAttr>(type.getLayout()))
+      return rewriter.notifyMatchFailure(clear, "is not in shared memory");
+    if (!facts.roles)
+      return clear.emitOpError("expects warps that have roles");
+    ImplicitLocOpBuilder b(clear.getLoc(), rewriter);
+    SharedTile tile(b, type, adaptor.getTile());
+    Scalar first = uniform(b, Scalar{&b, adaptor.getFirst()}.max(0));
+    auto some = scf::IfOp::create(b, first.less(type.getRows()), false);
+    b.setInsertionPointToStart(some.thenBlock());
+    Scalar thread = Thread(b).id % kGroupThreads;
+    // A row of a panel is zero wherever its chunks lie.
+    int64_t chunks = tile.layout.pitch() / kChunkBytes;
+    int64_t rows = kGroupThreads / chunks;
+    auto loop = scf::ForOp::create(b, first + thread / chunks,
+                                   i32(b, type.getRows()), i32(b, rows));
+    {
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(loop.getBody());
+      auto chunk = VectorType::get(4, b.getI32Type());
+      Value zero = arith::ConstantOp::create(b, b.getZeroAttr(chunk));
+      Scalar at = Scalar{&b, loop.getInductionVar()} * tile.layout.pitch() +
+                  thread % chunks * kChunkBytes + tile.base;
+      for (int64_t panel = 0; panel < tile.layout.panels(); ++panel)
+        LLVM::StoreOp::create(
+            b, zero, sharedPointer(b, at + panel * tile.layout.panelBytes()),
+            kChunkBytes);
+    }
+    fenceAsyncProxy(b);
+    NVVM::BarrierOp::create(b, TypeRange(), facts.groupBarrier(b),
+                            i32(b, kGroupThreads), NVVM::BarrierReductionAttr(),
+                            Value());
+    rewriter.eraseOp(clear);
+    return success();
+  }
+};
+} // namespace
+
+void saccade::populatePipePatterns(const TypeConverter &converter,
+                                   RewritePatternSet &patterns,
+                                   const RoleFacts &facts) {
+  patterns.add<LowerPipe, LowerPut, LowerGet, LowerRelease, LowerClearRows>(
+      converter, patterns.getContext(), facts);
+}

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Warps with roles: which warps run which region with how many registers, the
+// barriers that must be ready before, and turns between those that compute.
+
+#include "lib/Conversion/TileToNvvmRoles.h"
+
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace saccade;
+using namespace saccade::tile;
+
+//===----------------------------------------------------------------------===//
+// What the patterns share
+//===----------------------------------------------------------------------===//
+
+Scalar saccade::uniform(ImplicitLocOpBuilder &b, Value value) {
+  return {&b, NVVM::ReduxOp::create(b, value.getType(), value,
+                                    NVVM::ReduxKind::UMAX, i32(b, -1))};
+}
+
+Scalar saccade::sharedAddress(ImplicitLocOpBuilder &b, Value bytes) {
+  return {&b,
+          LLVM::PtrToIntOp::create(b, b.getI32Type(), sharedPointer(b, bytes))};
+}
+
+LLVM::InlineAsmOp saccade::assembly(ImplicitLocOpBuilder &b, Type result,
+                                    StringRef text, StringRef constraints,
+                                    ValueRange operands) {
+  std::string all =
+      constraints.str() + (constraints.empty() ? "" : ",") + "~{memory}";
+  return LLVM::InlineAsmOp::create(
+      b, result ? TypeRange(result) : TypeRange(), operands, text, all,
+      /*has_side_effects=*/true, /*is_align_stack=*/false,
+      LLVM::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr());
+}
+
+void saccade::fenceAsyncProxy(ImplicitLocOpBuilder &b) {
+  NVVM::FenceProxyOp::create(
+      b,
+      NVVM::ProxyKindAttr::get(b.getContext(), NVVM::ProxyKind::async_shared),
+      NVVM::SharedSpaceAttr::get(b.getContext(),
+                                 NVVM::SharedSpace::shared_cta));
+}
+
+RoleFacts::RoleFacts(EntryOp entry) : warps(entry.getSchedule().getWarps()) {
+  words = 1;
+  entry.walk([&](Operation *op) {
+    if (auto word = dyn_cast<WordOp>(op)) {
+      words = std::max<int64_t>(words, word.getIndex() + 1);
+    } else if (auto found = dyn_cast<RolesOp>(op)) {
+      roles = found;
+    } else if (auto pipe = dyn_cast<PipeOp>(op)) {
+      pipes.push_back(pipe);
+      gathers |= pipe.getCopy() == CopyKind::gather;
+    } else if (auto put = dyn_cast<PutOp>(op)) {
+      auto pipe = put.getPipe().getDefiningOp<PipeOp>();
+      if (pipe && pipe.getCopy() == CopyKind::tma && put.getBoxAttr())
+        maps.insert(put.getBoxAttr());
+    } else if (auto get = dyn_cast<GetOp>(op)) {
+      if (!llvm::all_of(get->getUsers(),
+                        llvm::IsaPred<IssueDotOp, ClearRowsOp>))
+        readByThreads.insert(get.getPipe());
+    } else if (isa<TakeTurnOp>(op)) {
+      takesTurns = true;
+    }
+  });
+  auto given = entry->getAttrOfType<IntegerAttr>("tile.words");
+  mapWord = llvm::alignTo(given ? given.getInt() : words, kMapAlignment);
+  if (!roles)
+    return;
+  auto b = ImplicitLocOpBuilder::atBlockBegin(entry.getLoc(),
+                                              &entry.getBody().front());
+  group = uniform(b, Thread(b).id / kGroupThreads);
+}
+
+Value RoleFacts::mapPointer(ImplicitLocOpBuilder &b, Operation *user,
+                            BoxAttr box) const {
+  auto index = llvm::find(maps, box) - maps.begin();
+  Value words = user->getParentOfType<LLVM::LLVMFuncOp>().getArgument(0);
+  return LLVM::GEPOp::create(
+      b, words.getType(), b.getI64Type(), words,
+      ArrayRef<LLVM::GEPArg>{int32_t(mapWord + kMapWords * index)});
+}
+
+Value RoleFacts::turnBarrier(ImplicitLocOpBuilder &b, Value group) const {
+  return Scalar{&b, group} + 1;
+}
+
+Value RoleFacts::groupBarrier(ImplicitLocOpBuilder &b) const {
+  return Scalar{&b, group} + (groups() + 1);
+}
+
+static Value equal(ImplicitLocOpBuilder &b, Value x, int64_t y) {
+  return arith::CmpIOp::create(b, arith::CmpIPredicate::eq, x, i32(b, y));
+}
+
+/// Counts this warpgroup as arrived at a turn's barrier, where another waits.
+static void arriveAtTurn(ImplicitLocOpBuilder &b, Value barrier) {
+  LLVM::CallIntrinsicOp::create(
+      b, b.getStringAttr("llvm.nvvm.barrier.cta.arrive.aligned.count"),
+      ValueRange{barrier, i32(b, 2 * kGroupThreads)});
+}
+
+//===----------------------------------------------------------------------===//
+// Patterns
+//===----------------------------------------------------------------------===//
+
+namespace {
+struct LowerRoles : RolePattern<RolesOp> {
+  using RolePattern::RolePattern;
+
+  LogicalResult
+  matchAndRewrite(RolesOp roles, OpAdaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    if (facts.warps % kGroupWarps)
+      return roles.emitOpError("expects groups of four warps to compute, but "
+                               "the schedule has ")
+             << facts.warps << " warps";
+    // Of 16 named barriers 0 is the CTA's, and a group has two.
+    if (2 * facts.groups() >= 16)
+      return roles.emitOpError(
+                 "expects at most 7 groups that compute, but got ")
+             << facts.groups();
+    ImplicitLocOpBuilder b(roles.getLoc(), rewriter);
+    Thread thread(b);
+    auto first = scf::IfOp::create(b, equal(b, thread.id, 0), false);
+    b.setInsertionPointToStart(first.thenBlock());
+    prepare(b, roles);
+    b.setInsertionPointAfter(first);
+    NVVM::Barrier0Op::create(b);
+
+    auto branch =
+        scf::IfOp::create(b, equal(b, facts.group, facts.groups()), true);
+    b.setInsertionPointToStart(branch.thenBlock());
+    setRegisters(b, roles.getLoadRegisters(),
+                 NVVM::SetMaxRegisterAction::decrease);
+    Operation *place = branch.thenYield();
+    if (!facts.gathers) {
+      // Boxes are copied by one warp; the others only give up registers.
+      Scalar warp = uniform(b, thread.warp);
+      auto one = scf::IfOp::create(b, equal(b, warp, facts.warps), false);
+      place = one.thenYield();
+    }
+    rewriter.inlineBlockBefore(&roles.getLoad().front(), place);
+
+    b.setInsertionPointToStart(branch.elseBlock());
+    setRegisters(b, roles.getComputeRegisters(),
+                 NVVM::SetMaxRegisterAction::increase);
+    if (facts.takesTurns && facts.groups() > 1) {
+      auto last = scf::IfOp::create(
+          b, equal(b, facts.group, facts.groups() - 1), false);
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(last.thenBlock());
+      arriveAtTurn(b, facts.turnBarrier(b, i32(b, 0)));
+    }
+    rewriter.inlineBlockBefore(&roles.getCompute().front(), branch.elseYield());
+    rewriter.eraseOp(roles);
+    return success();
+  }
+
+private:
+  /// What one thread does for all before any of them waits.
+  void prepare(ImplicitLocOpBuilder &b, RolesOp roles) const {
+    for (PipeOp pipe : facts.pipes) {
+      int64_t producers = pipe.getCopy() == CopyKind::tma ? 1 : kGroupThreads;
+      for (int64_t stage = 0; stage < pipe.getType().getStages(); ++stage) {
+        int64_t full = pipe.getBarriers().value_or(0) + 16 * stage;
+        NVVM::MBarrierInitOp::create(b, sharedPointer(b, i32(b, full)),
+                                     i32(b, producers), Value());
+        NVVM::MBarrierInitOp::create(b, sharedPointer(b, i32(b, full + 8)),
+                                     i32(b, facts.warps), Value());
+      }
+    }
+    NVVM::FenceMbarrierInitOp::create(b);
+    for (BoxAttr box : facts.maps)
+      assembly(b, {}, "prefetch.tensormap [$0];", "l",
+               LLVM::PtrToIntOp::create(b, b.getI64Type(),
+                                        facts.mapPointer(b, roles, box))
+                   .getResult());
+  }
+
+  void setRegisters(ImplicitLocOpBuilder &b, int64_t count,
+                    NVVM::SetMaxRegisterAction action) const {
+    NVVM::SetMaxRegisterOp::create(b, uint32_t(count), action);
+  }
+};
+
+struct LowerTakeTurn : RolePattern<TakeTurnOp> {
+  using RolePattern::RolePattern;
+
+  LogicalResult
+  matchAndRewrite(TakeTurnOp turn, OpAdaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    ImplicitLocOpBuilder b(turn.getLoc(), rewriter);
+    if (facts.groups() > 1)
+      NVVM::BarrierOp::create(b, TypeRange(), facts.turnBarrier(b, facts.group),
+                              i32(b, 2 * kGroupThreads),
+                              NVVM::BarrierReductionAttr(), Value());
+    rewriter.eraseOp(turn);
+    return success();
+  }
+};
+
+struct LowerPassTurn : RolePattern<PassTurnOp> {
+  using RolePattern::RolePattern;
+
+  LogicalResult
+  matchAndRewrite(PassTurnOp turn, OpAdaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    ImplicitLocOpBuilder b(turn.getLoc(), rewriter);
+    if (int64_t groups = facts.groups(); groups > 1) {
+      Value wraps = equal(b, facts.group, groups - 1);
+      Value next = arith::SelectOp::create(b, wraps, i32(b, 0),
+                                           Scalar{&b, facts.group} + 1);
+      arriveAtTurn(b, facts.turnBarrier(b, next));
+    }
+    rewriter.eraseOp(turn);
+    return success();
+  }
+};
+} // namespace
+
+void saccade::populateRolePatterns(const TypeConverter &converter,
+                                   RewritePatternSet &patterns,
+                                   const RoleFacts &facts) {
+  patterns.add<LowerRoles, LowerTakeTurn, LowerPassTurn>(
+      converter, patterns.getContext(), facts);
+}
