@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Times on the GPU that may be compared: events around each launch, the second-level
 cache cleared before it, candidates in random order within each of several rounds.
-A chip that is limited by power makes all else incomparable."""
+
+A chip that is limited by power runs the first tens of milliseconds of a kernel faster
+than what follows, and more so after one that draws less: each candidate warms up for
+itself before it is timed."""
 
 import statistics
 
 FLUSHED_BYTES = 256 << 20  # several times the second-level cache
-ROUND_MS = 40  # of one candidate in a round
+WARM_MS, ROUND_MS = 50, 100  # of one candidate in a round
 
 
 class Timer:
@@ -27,20 +30,23 @@ class Timer:
         self.torch.cuda.synchronize()
         return [begin.elapsed_time(end) for begin, end in pairs]
 
-    def measure(self, calls: dict, rounds: int) -> dict[str, list[float]]:
+    def measure(
+        self, calls: dict, rounds: int, warm_ms: float = WARM_MS, ms: float = ROUND_MS
+    ) -> dict[str, list[float]]:
         """The median milliseconds of each call in each round."""
         counts = {}
         for name, call in calls.items():
-            self.launches(call, 2)  # warms up
-            ms = statistics.median(self.launches(call, 3))
-            counts[name] = max(3, min(50, round(ROUND_MS / ms)))
+            self.launches(call, 2)
+            one = statistics.median(self.launches(call, 3))
+            counts[name] = [
+                max(3, min(100, round(wanted / one))) for wanted in (warm_ms, ms)
+            ]
         times: dict = {name: [] for name in calls}
         for _ in range(rounds):
             for name in self.rng.sample(sorted(calls), len(calls)):
-                calls[name]()  # after another kernel's clocks
-                times[name].append(
-                    statistics.median(self.launches(calls[name], counts[name]))
-                )
+                warm, timed = counts[name]
+                found = self.launches(calls[name], warm + timed)[warm:]
+                times[name].append(statistics.median(found))
         return times
 
 

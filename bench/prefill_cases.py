@@ -69,7 +69,8 @@ class Case:
         state = f"!attn.state<{self.heads}x{self.value_dim}>"
         name = "causal" if self.causal else "full"
         variant = CAUSAL if self.causal else "attn.variant @full() {}\n"
-        return f"""{variant}attn.kernel @prefill(%q: {query}, %kv: {cache}) {{
+        return f"""{variant}attn.kernel @prefill(%q: {query}, %kv: {cache})
+    attributes {{attn.query_tokens = {self.q_len}}} {{
   %s = attn.attend @{name}() %q, %kv : {query}, {cache} -> {state}
   %o = attn.finish @{name}() %s : {state} -> {output}
   attn.return %o : {output}

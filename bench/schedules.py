@@ -1,55 +1,55 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Schedules that a sweep tries beside the one that the compiler chose. What does not
-fit is left out by a rough count; the compiler refuses the rest with the numbers."""
+"""Schedules that a sweep tries beside the one that the compiler chose: wider than what
+its model admits. What does not fit by far is left out; the compiler refuses the rest."""
 
 SHARED_BYTES = 227 << 10
-# Warpgroups that compute: registers of a thread that loads (by tensor maps, by
-# gathering), and of one that computes.
-REGISTERS = {1: (56, 56, 240), 2: (24, 40, 240), 3: (32, 32, 160)}
 
 
-def _text(rows, keys, warps, pipeline=None):
-    more = ""
-    if pipeline is not None:
-        stages, copy, load, compute, growth = pipeline
-        more = (
-            f", pipeline = <stages = {stages}, copy = {copy}, load_registers = {load}"
-            f", compute_registers = {compute}, growth = {growth}>"
-        )
-    return (
-        f"#tile.schedule<rows = {rows}, keys = {keys}, warps = {warps}"
-        f", weights = bf16{more}>"
-    )
+def _registers(groups: int, copy: str, pages: bool) -> tuple[int, int]:
+    """Of a thread that loads and of one that computes."""
+    if copy == "gather":
+        return (56, 152) if groups == 3 else (56, 224)
+    if groups == 3:
+        return 32, 160
+    return (40, 232) if pages else (24, 240)
 
 
-def _copies(case):
+def _copies(case) -> list[str]:
     if case.layout == "paged":
         return ["tma", "gather"] if case.page % 8 == 0 else ["gather"]
     return ["tma", "gather"] if case.layout == "block_sparse" else ["tma"]
 
 
+def _shapes(case, thorough: bool):
+    """Warpgroups, keys and how tiles are copied, with its registers."""
+    pages = case.layout in ("paged", "block_sparse")
+    for groups in (1, 2, 3):
+        for keys in range(48, 193, 16) if thorough else (64, 80, 96, 128, 176):
+            for copy in _copies(case):
+                registers = _registers(groups, copy, pages)
+                # Logits in f32, weights in 16 bits, the output in f32.
+                live = keys // 2 + keys // 4 + case.value_dim // 2
+                if live + 24 <= registers[1]:
+                    yield groups, keys, copy, *registers
+
+
+def _fits(case, groups: int, keys: int, stages: int) -> bool:
+    dim, value_dim = (-(-x // 64) * 64 for x in (case.dim, case.value_dim))
+    elements = 64 * groups * dim + stages * keys * (dim + value_dim)
+    return 2 * elements + 1024 <= SHARED_BYTES
+
+
 def sweep(case, thorough: bool = True) -> list[str]:
-    """Texts of #tile.schedule, the first without a pipeline."""
-    all_keys = range(48, 193, 16) if thorough else (48, 80, 96, 128, 176)
-    found = [_text(64, 64, 4)]
-    for groups, (load_tma, load_gather, compute) in REGISTERS.items():
-        rows = 64 * groups
-        for keys in all_keys:
-            # Logits in f32, weights in 16 bits, the output in f32.
-            live = keys // 2 + keys // 4 + case.value_dim // 2
-            if live > compute - 24:
-                continue
-            for stages in (2, 3) if thorough and groups > 1 else (2,):
-                tiles = stages * keys * (case.dim + case.value_dim)
-                if 2 * (rows * case.dim + tiles) + 1024 > SHARED_BYTES:
-                    continue
-                for copy in _copies(case):
-                    load = load_tma if copy == "tma" else load_gather
-                    for growth in (8, 0) if thorough and stages == 2 else (8,):
-                        found.append(
-                            _text(
-                                rows, keys, 4 * groups,
-                                (stages, copy, load, compute, growth),
-                            )
-                        )  # fmt: skip
+    """Texts of #tile.schedule; of the first, warps have no roles."""
+    found = ["#tile.schedule<rows = 64, keys = 64, warps = 4, weights = bf16>"]
+    for groups, keys, copy, load, compute in _shapes(case, thorough):
+        ways = [(2, 8), (2, 0), (3, 8)] if thorough and groups > 1 else [(2, 8)]
+        for stages, growth in ways:
+            if _fits(case, groups, keys, stages):
+                found.append(
+                    f"#tile.schedule<rows = {64 * groups}, keys = {keys}, "
+                    f"warps = {4 * groups}, weights = bf16, pipeline = <"
+                    f"stages = {stages}, copy = {copy}, load_registers = {load}, "
+                    f"compute_registers = {compute}, growth = {growth}>>"
+                )
     return found
