@@ -33,23 +33,29 @@ def _shapes(case, thorough: bool):
                     yield groups, keys, copy, *registers
 
 
-def _fits(case, groups: int, keys: int, stages: int) -> bool:
+def _ways(case, groups: int, keys: int, thorough: bool):
+    """Stages of KV tiles and of query tiles that fit, and growth."""
     dim, value_dim = (-(-x // 64) * 64 for x in (case.dim, case.value_dim))
-    elements = 64 * groups * dim + stages * keys * (dim + value_dim)
-    return 2 * elements + 1024 <= SHARED_BYTES
+
+    def fits(stages, query_stages):
+        elements = query_stages * 64 * groups * dim + stages * keys * (dim + value_dim)
+        return 2 * elements + 1024 <= SHARED_BYTES
+
+    ways = [(2, 2, 8), (2, 1, 8), (3, 1, 8), (2, 1, 0)]
+    ways = [way for way in ways if fits(*way[:2])]
+    return ways if thorough and groups > 1 else ways[:1]
 
 
 def sweep(case, thorough: bool = True) -> list[str]:
     """Texts of #tile.schedule; of the first, warps have no roles."""
     found = ["#tile.schedule<rows = 64, keys = 64, warps = 4, weights = bf16>"]
     for groups, keys, copy, load, compute in _shapes(case, thorough):
-        ways = [(2, 8), (2, 0), (3, 8)] if thorough and groups > 1 else [(2, 8)]
-        for stages, growth in ways:
-            if _fits(case, groups, keys, stages):
-                found.append(
-                    f"#tile.schedule<rows = {64 * groups}, keys = {keys}, "
-                    f"warps = {4 * groups}, weights = bf16, pipeline = <"
-                    f"stages = {stages}, copy = {copy}, load_registers = {load}, "
-                    f"compute_registers = {compute}, growth = {growth}>>"
-                )
+        for stages, query_stages, growth in _ways(case, groups, keys, thorough):
+            more = f", query_stages = {query_stages}" if query_stages > 1 else ""
+            found.append(
+                f"#tile.schedule<rows = {64 * groups}, keys = {keys}, "
+                f"warps = {4 * groups}, weights = bf16, pipeline = <"
+                f"stages = {stages}, copy = {copy}, load_registers = {load}, "
+                f"compute_registers = {compute}, growth = {growth}{more}>>"
+            )
     return found
