@@ -19,10 +19,17 @@
 using namespace mlir;
 using namespace saccade;
 
-static constexpr llvm::StringLiteral kOptional[] = {
-    "attn-derive-tile-bounds", "tile-split-full-tiles", "tile-fuse-maps",
-    "tile-issue-loads-early",  "tile-skip-rescales",    "tile-overlap-products",
-    "tile-take-turns",         "canonicalize",          "cse"};
+static constexpr llvm::StringLiteral kOptional[] = {"attn-derive-tile-bounds",
+                                                    "tile-split-full-tiles",
+                                                    "tile-fuse-maps",
+                                                    "tile-issue-loads-early",
+                                                    "tile-skip-rescales",
+                                                    "tile-defer-sums",
+                                                    "tile-overlap-products",
+                                                    "tile-skip-idle-groups",
+                                                    "tile-take-turns",
+                                                    "canonicalize",
+                                                    "cse"};
 
 ArrayRef<llvm::StringLiteral> saccade::optionalPasses() { return kOptional; }
 
@@ -80,11 +87,13 @@ static void buildGpuPipeline(OpPassManager &pm,
   stage.optional<tile::EntryOp>(createSkipRescalesPass());
   pm.addNestedPass<tile::EntryOp>(createAssignLayoutsPass());
   // Roles before products overlap: the warps that load must not be delayed.
+  stage.optional<tile::EntryOp>(createDeferSumsPass());
   pm.addNestedPass<tile::EntryOp>(createMakePipesPass());
   pm.addNestedPass<tile::EntryOp>(createSpecializeWarpsPass());
   stage.optional<tile::EntryOp>(createOverlapProductsPass());
   pm.addNestedPass<tile::EntryOp>(createIssueProductsPass());
   stage.optional<tile::EntryOp>(createTakeTurnsPass());
+  stage.optional<tile::EntryOp>(createSkipIdleGroupsPass());
   stage.cleanUp();
   // Before bytes are dealt out, since it makes tiles live longer.
   stage.optional<tile::EntryOp>(createIssueLoadsEarlyPass());

@@ -17,6 +17,8 @@ FragmentLayout::FragmentLayout(TileType type) : columnAtoms(0) {
   } else if (auto operand = dyn_cast<OperandAttr>(type.getLayout())) {
     warps = operand.getWarps();
     columnAtoms = llvm::divideCeil(columns, kAtomDepth) * 2;
+  } else if (auto parts = dyn_cast<PartsOfAttr>(type.getLayout())) {
+    warps = parts.getWarps();
   } else {
     warps = cast<RowsOfAttr>(type.getLayout()).getWarps();
   }

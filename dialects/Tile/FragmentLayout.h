@@ -39,8 +39,8 @@ inline constexpr int64_t kAtomColumns = 8; // n
 inline constexpr int64_t kAtomDepth = 16;  // k
 inline constexpr int64_t kChunkBytes = 16; // cp.async, a row of ldmatrix
 
-/// A tile in registers: `#tile.accumulator`, `#tile.operand` or
-/// `#tile.rows_of`.
+/// A tile in registers: `#tile.accumulator`, `#tile.operand`, `#tile.rows_of`
+/// or `#tile.parts_of`.
 class FragmentLayout {
 public:
   /// The layout of a type that lives in registers, and whose rows are a
@@ -49,8 +49,8 @@ public:
 
   /// Whether the layout lives in registers.
   static bool isFragment(mlir::Attribute layout) {
-    return mlir::isa_and_present<AccumulatorAttr, OperandAttr, RowsOfAttr>(
-        layout);
+    return mlir::isa_and_present<AccumulatorAttr, OperandAttr, RowsOfAttr,
+                                 PartsOfAttr>(layout);
   }
 
   int64_t registers() const { return rowSlots() * columnSlots(); }

@@ -28,8 +28,8 @@ static LogicalResult verifyRole(Operation *op, bool loads) {
 }
 
 LogicalResult RolesOp::verify() {
-  for (int64_t count : {int64_t(getLoadRegisters()),
-                        int64_t(getComputeRegisters())})
+  for (int64_t count :
+       {int64_t(getLoadRegisters()), int64_t(getComputeRegisters())})
     if (count < 24 || count > 240 || count % 8)
       return emitOpError("expects register counts to be multiples of 8 from 24 "
                          "to 240, but got ")
@@ -41,6 +41,7 @@ LogicalResult RolesOp::verify() {
 
 LogicalResult TakeTurnOp::verify() { return verifyRole(*this, false); }
 LogicalResult PassTurnOp::verify() { return verifyRole(*this, false); }
+LogicalResult GroupOp::verify() { return verifyRole(*this, false); }
 LogicalResult ReleaseOp::verify() { return verifyRole(*this, false); }
 
 LogicalResult PipeOp::verify() {

@@ -45,6 +45,19 @@ def Tile_PassTurnOp : Tile_Op<"pass_turn", [MemoryEffects<[MemRead, MemWrite]>]>
   let hasVerifier = 1;
 }
 
+def Tile_GroupOp : Tile_Op<"group", [Pure]> {
+  let summary = "The index of this warpgroup among those that compute";
+  let description = [{
+    Group `g` computes rows `64 g` to `64 g + 63` of a tile.
+
+    Constraints:
+    1. Stands in the `compute` role.
+  }];
+  let results = (outs I32:$result);
+  let assemblyFormat = "attr-dict";
+  let hasVerifier = 1;
+}
+
 //===----------------------------------------------------------------------===//
 // Pipes
 //===----------------------------------------------------------------------===//

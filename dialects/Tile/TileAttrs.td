@@ -150,6 +150,17 @@ def Tile_RowsOfAttr : Tile_Attr<"RowsOf", "rows_of"> {
   let parameters = (ins "int64_t":$warps);
   let assemblyFormat = "`<` struct(params) `>`";
 }
+def Tile_PartsOfAttr : Tile_Attr<"PartsOf", "parts_of"> {
+  let summary = "a column vector in registers, each row in parts whose sum it is";
+  let description = [{
+    As `#tile.rows_of`, but the lanes that share a row each hold a summand of it; a
+    `tile.convert` to `#tile.rows_of` adds them up.
+
+    Example: `#tile.parts_of<warps = 4>`
+  }];
+  let parameters = (ins "int64_t":$warps);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
 def Tile_BufferAttr : Tile_Attr<"Buffer", "buffer"> {
   let summary = "in a stack buffer of the CPU thread, row-major";
 }

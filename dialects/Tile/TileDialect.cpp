@@ -147,9 +147,8 @@ LogicalResult TileType::verify(function_ref<InFlightDiagnostic()> emitError,
   if (!elementType.isF32() && !elementType.isF16() && !elementType.isBF16())
     return emitError() << "expects elements of f32, f16 or bf16, but got "
                        << elementType;
-  if (layout &&
-      !isa<SharedAttr, AccumulatorAttr, OperandAttr, RowsOfAttr, BufferAttr>(
-          layout))
+  if (layout && !isa<SharedAttr, AccumulatorAttr, OperandAttr, RowsOfAttr,
+                     PartsOfAttr, BufferAttr>(layout))
     return emitError() << "expects a tile layout, but got " << layout;
   return success();
 }

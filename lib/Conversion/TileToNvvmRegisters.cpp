@@ -228,6 +228,14 @@ struct LowerScaleRows : TilePattern<ScaleRowsOp> {
   }
 };
 
+/// Combines what the four lanes hold that share a row.
+Value overQuad(ImplicitLocOpBuilder &b, Value part,
+               function_ref<Value(Value, Value)> combine) {
+  for (int64_t mask : {1, 2})
+    part = combine(part, shuffleXor(b, part, mask));
+  return part;
+}
+
 struct LowerReduce : TilePattern<ReduceOp> {
   using TilePattern::TilePattern;
 
@@ -252,11 +260,8 @@ struct LowerReduce : TilePattern<ReduceOp> {
       for (size_t n = left.size(); n > 1; n = (n + 1) / 2)
         for (size_t i = 0; i < n / 2; ++i)
           left[i] = combine(left[i], left[i + (n + 1) / 2]);
-      // The four lanes of a quad share the row.
-      Value whole = left.front();
-      for (int64_t mask : {1, 2})
-        whole = combine(whole, shuffleXor(b, whole, mask));
-      rows.push_back(whole);
+      bool whole = !isa<PartsOfAttr>(reduce.getType().getLayout());
+      rows.push_back(whole ? overQuad(b, left.front(), combine) : left.front());
     }
     rewriter.replaceOp(reduce, vectorOf(b, rows));
     return success();
@@ -272,6 +277,10 @@ struct LowerConvert : TilePattern<ConvertOp> {
     ImplicitLocOpBuilder b(convert.getLoc(), rewriter);
     TileType from = convert.getInput().getType(), to = convert.getType();
     Value input = adaptor.getInput();
+    if (isa<PartsOfAttr>(from.getLayout()) && isa<RowsOfAttr>(to.getLayout())) {
+      rewriter.replaceOp(convert, addParts(b, FragmentLayout(from), input));
+      return success();
+    }
     if (from.isColumn() || to.isColumn())
       return rewriter.notifyMatchFailure(convert,
                                          "column vectors stay in place");
@@ -291,6 +300,17 @@ struct LowerConvert : TilePattern<ConvertOp> {
   }
 
 private:
+  Value addParts(ImplicitLocOpBuilder &b, FragmentLayout layout,
+                 Value parts) const {
+    SmallVector<Value> rows;
+    for (int64_t slot = 0; slot < layout.rowSlots(); ++slot)
+      rows.push_back(
+          overQuad(b, element(b, parts, slot), [&](Value x, Value y) {
+            return arith::AddFOp::create(b, x, y).getResult();
+          }));
+    return vectorOf(b, rows);
+  }
+
   /// Registers of both layouts agree; the operand has zeros beyond the columns.
   Value pad(ImplicitLocOpBuilder &b, TileType from, TileType to,
             Value input) const {

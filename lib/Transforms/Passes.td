@@ -185,6 +185,32 @@ def SpecializeWarpsPass : Pass<"tile-specialize-warps", "::saccade::tile::EntryO
   let dependentDialects = ["::mlir::scf::SCFDialect"];
 }
 
+def DeferSumsPass : Pass<"tile-defer-sums", "::saccade::tile::EntryOp"> {
+  let summary = "Adds up what lanes hold of a row after a loop and not in each trip";
+  let description = [{
+    A column that a loop scales and adds sums of rows to is carried in parts: no lane
+    needs the whole before the loop ends.
+
+    Before: `%s = tile.reduce add %p -> <..., #tile.rows_of>; %l = %carried * %f + %s`
+    After: the same on `#tile.parts_of`, and behind the loop a `tile.convert` to
+    `#tile.rows_of`.
+  }];
+}
+
+def SkipIdleGroupsPass : Pass<"tile-skip-idle-groups", "::saccade::tile::EntryOp"> {
+  let summary = "Lets warpgroups without rows only keep step";
+  let description = [{
+    In an item with fewer rows than a tile, a warpgroup none of whose rows is there
+    waits for tiles, releases them and passes its turns on, so that matrix units are
+    left to the others.
+
+    Before: `scf.for items { tile.get ...; products; tile.release ... }`
+    After: `scf.for items { scf.if %has_rows { ... as before ... } else { tile.get ...;
+    tile.release ... } }`
+  }];
+  let dependentDialects = ["::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect"];
+}
+
 def OverlapProductsPass : Pass<"tile-overlap-products", "::saccade::tile::EntryOp"> {
   let summary = "Multiplies weights and values while the next tile's logits are computed";
   let description = [{
