@@ -37,7 +37,8 @@ def Tile_PipelineAttr : Tile_Attr<"Pipeline", "pipeline"> {
   }];
   let parameters = (ins "int64_t":$stages, EnumParameter<Tile_CopyKind>:$copy,
                         "int64_t":$load_registers, "int64_t":$compute_registers,
-                        "int64_t":$growth);
+                        "int64_t":$growth,
+                        DefaultValuedParameter<"int64_t", "1">:$query_stages);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
 }

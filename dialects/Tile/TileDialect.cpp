@@ -93,9 +93,11 @@ verifyRegisters(function_ref<InFlightDiagnostic()> emitError, int64_t load,
 LogicalResult PipelineAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                    int64_t stages, CopyKind copy,
                                    int64_t loadRegisters,
-                                   int64_t computeRegisters, int64_t growth) {
-  if (stages < 1 || stages > 16)
-    return emitError() << "expects 1 to 16 stages, but got " << stages;
+                                   int64_t computeRegisters, int64_t growth,
+                                   int64_t queryStages) {
+  for (int64_t count : {stages, queryStages})
+    if (count < 1 || count > 16)
+      return emitError() << "expects 1 to 16 stages, but got " << count;
   // Weights reach 2^growth, and sums of them have to fit in f16.
   if (growth < 0 || growth > 8)
     return emitError() << "expects growth from 0 to 8, but got " << growth;

@@ -67,7 +67,8 @@ private:
       auto [found, isNew] = state.try_emplace(load.getType());
       auto &[itemPipe, next] = found->second;
       if (isNew)
-        itemPipe = pipe(load.getType(), /*stages=*/1, copyOf(load));
+        itemPipe =
+            pipe(load.getType(), pipeline.getQueryStages(), copyOf(load));
       ImplicitLocOpBuilder b(load.getLoc(), load);
       Value item = b.createOrFold<arith::SubIOp>(items.getInductionVar(),
                                                  items.getLowerBound());

@@ -32,6 +32,7 @@ struct KeyLoop {
   unsigned carriedIndex = 0;
   SetVector<Operation *> rounding; ///< from weights to the last left side
   SmallVector<Value> kept;         ///< what rounding begins with
+  ReleaseOp releaseLeft;           ///< of the first product's left side
 
   static std::optional<KeyLoop> match(scf::ForOp loop);
   bool isLate(Operation *op) const {
@@ -62,6 +63,14 @@ std::optional<KeyLoop> KeyLoop::match(scf::ForOp loop) {
       found.release = release;
   if (!found.release || found.release->isBeforeInBlock(found.last))
     return std::nullopt;
+  // What the first products read, which the last one has no use for.
+  if (auto left = found.first.getLhs().getDefiningOp<GetOp>();
+      left && left->hasOneUse())
+    for (Operation *op = loop->getNextNode(); op; op = op->getNextNode())
+      if (auto release = dyn_cast<ReleaseOp>(op);
+          release && release.getPipe() == left.getPipe() &&
+          release.getIndex() == left.getIndex())
+        found.releaseLeft = release;
   // From the left side back to tiles of f32: those wait for the product.
   SmallVector<Value> open{found.last.getLhs()};
   while (!open.empty()) {
@@ -95,11 +104,17 @@ public:
     auto guard = scf::IfOp::create(b, loop.getResultTypes(), any,
                                    /*withElseRegion=*/true);
     b.setInsertionPointToStart(guard.elseBlock());
+    if (keys.releaseLeft)
+      b.clone(*keys.releaseLeft);
     scf::YieldOp::create(b, loop.getInitArgs());
     b.setInsertionPointToStart(guard.thenBlock());
 
     Trip first = emitFirstTrip(b);
     scf::ForOp rest = emitRest(b, first);
+    if (keys.releaseLeft) {
+      b.clone(*keys.releaseLeft);
+      keys.releaseLeft.erase();
+    }
     Trip after{SmallVector<Value>(rest.getResults())};
     Value last = arith::SubIOp::create(b, loop.getUpperBound(), loop.getStep());
     Value product = issueLate(b, after, last);

@@ -136,9 +136,9 @@ def SkipRescalesPass : Pass<"tile-skip-rescales", "::saccade::tile::EntryOp"> {
 def MakePipesPass : Pass<"tile-make-pipes", "::saccade::tile::EntryOp"> {
   let summary = "Lets the tiles that a pipelined entry loads pass through pipes";
   let description = [{
-    Loads of an item go through a pipe of one stage, loads of the loops over keys
-    through pipes of as many stages as the schedule says; loops that follow each other
-    share pipes. Tiles are counted through all items of a CTA. Entries without a
+    Loads of an item go through pipes of their own, loads of the loops over keys
+    through others, of as many stages as the schedule says; loops that follow each
+    other share pipes. Tiles are counted through all items of a CTA. Entries without a
     pipeline are left alone.
 
     Before:

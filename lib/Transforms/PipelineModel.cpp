@@ -35,7 +35,7 @@ Registers registersFor(int64_t groups, tile::CopyKind copy, bool pages) {
 }
 
 struct Candidate {
-  int64_t groups, keys;
+  int64_t groups, keys, queryStages;
   tile::CopyKind copy;
   Registers registers;
   double time; ///< a row and a key, in clocks
@@ -72,21 +72,29 @@ private:
     int64_t rows = 64 * groups;
     if (shape.group > rows)
       return std::nullopt;
-    Candidate candidate{groups, keys, copyFor(keys), {}, 0};
+    Candidate candidate{groups, keys, /*queryStages=*/2, copyFor(keys), {}, 0};
     candidate.registers =
         registersFor(groups, candidate.copy, shape.contiguous > 0);
+    // The queries of the next item come early where there is room.
+    while (bytesOf(candidate) > sharedBytes && candidate.queryStages > 1)
+      --candidate.queryStages;
     if (!fits(candidate))
       return std::nullopt;
     candidate.time = timeOf(candidate);
     return candidate;
   }
 
-  bool fits(const Candidate &c) const {
+  int64_t bytesOf(const Candidate &c) const {
     int64_t dk = llvm::alignTo(shape.headDim, 64);
     int64_t dv = llvm::alignTo(shape.valueDim, 64);
-    int64_t bytes = 2 * (64 * c.groups * dk + kStages * c.keys * (dk + dv));
     constexpr int64_t barriers = 1024;
-    if (bytes + barriers > sharedBytes)
+    return 2 * (c.queryStages * 64 * c.groups * dk +
+                kStages * c.keys * (dk + dv)) +
+           barriers;
+  }
+
+  bool fits(const Candidate &c) const {
+    if (bytesOf(c) > sharedBytes)
       return false;
     // Logits and outputs in f32, weights in 16 bits, live at a time; the rest
     // is what compiled kernels were seen to need (fewer, and ptxas spills or
@@ -135,9 +143,9 @@ tile::ScheduleAttr saccade::choosePipeline(MLIRContext *context,
   std::optional<Candidate> best = Model(shape, sharedBytes).best();
   if (!best)
     return {};
-  auto pipeline = tile::PipelineAttr::get(context, kStages, best->copy,
-                                          best->registers.load,
-                                          best->registers.compute, kGrowth);
+  auto pipeline = tile::PipelineAttr::get(
+      context, kStages, best->copy, best->registers.load,
+      best->registers.compute, kGrowth, best->queryStages);
   return tile::ScheduleAttr::get(context, 64 * best->groups, best->keys,
                                  4 * best->groups, shape.element, pipeline);
 }
