@@ -187,6 +187,19 @@ private:
   }
 };
 
+struct LowerGroup : RolePattern<GroupOp> {
+  using RolePattern::RolePattern;
+
+  LogicalResult
+  matchAndRewrite(GroupOp op, OpAdaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    if (!facts.roles)
+      return op.emitOpError("expects warps that have roles");
+    rewriter.replaceOp(op, facts.group);
+    return success();
+  }
+};
+
 struct LowerTakeTurn : RolePattern<TakeTurnOp> {
   using RolePattern::RolePattern;
 
@@ -225,6 +238,6 @@ struct LowerPassTurn : RolePattern<PassTurnOp> {
 void saccade::populateRolePatterns(const TypeConverter &converter,
                                    RewritePatternSet &patterns,
                                    const RoleFacts &facts) {
-  patterns.add<LowerRoles, LowerTakeTurn, LowerPassTurn>(
+  patterns.add<LowerRoles, LowerGroup, LowerTakeTurn, LowerPassTurn>(
       converter, patterns.getContext(), facts);
 }
