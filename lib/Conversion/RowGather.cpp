@@ -9,13 +9,14 @@ using namespace mlir;
 using namespace saccade;
 using namespace saccade::tile;
 
-RowGather::RowGather(ImplicitLocOpBuilder &b, TileType type, Scalar warp,
-                     int64_t warps, Value base, Region &find)
-    : b(b), lane(Thread(b).lane),
+RowGather::RowGather(ImplicitLocOpBuilder &b, TileType type,
+                     const Thread &thread, int64_t warps, Value base,
+                     Region &find)
+    : b(b), lane(thread.lane),
       elementBytes(type.getElementType().getIntOrFloatBitWidth() / 8),
       base(base) {
   int64_t rowsPerWarp = type.getRows() / warps;
-  Scalar warpRow = warp * rowsPerWarp;
+  Scalar warpRow = thread.warp * rowsPerWarp;
   for (int64_t first = 0; first < rowsPerWarp; first += kWarpSize) {
     int64_t count = std::min(kWarpSize, rowsPerWarp - first);
     Scalar mine = count == kWarpSize ? lane : lane.min(count - 1);

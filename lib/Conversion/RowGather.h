@@ -22,9 +22,10 @@ struct RowChunk {
 /// it may look up a page, and its code may be long.
 class RowGather {
 public:
-  /// Finds the rows of `warp`, one of `warps` that copy.
-  RowGather(mlir::ImplicitLocOpBuilder &b, tile::TileType type, Scalar warp,
-            int64_t warps, mlir::Value base, mlir::Region &find);
+  /// Finds the rows of the thread's warp, one of `warps` that copy.
+  RowGather(mlir::ImplicitLocOpBuilder &b, tile::TileType type,
+            const Thread &thread, int64_t warps, mlir::Value base,
+            mlir::Region &find);
 
   void forEachChunk(int64_t chunks, llvm::function_ref<void(RowChunk)> copy);
 

@@ -57,8 +57,17 @@ static Scalar threadId(ImplicitLocOpBuilder &b) {
   return {&b, NVVM::ThreadIdXOp::create(b, b.getI32Type())};
 }
 
-Thread::Thread(ImplicitLocOpBuilder &b)
-    : id(threadId(b)), lane(id % kWarpSize), warp(id / kWarpSize) {}
+Thread::Thread(Scalar id)
+    : id(id), lane(id % kWarpSize), warp(id / kWarpSize) {}
+
+Thread::Thread(ImplicitLocOpBuilder &b) : Thread(threadId(b)) {}
+
+Thread Thread::local(ImplicitLocOpBuilder &b) {
+  Value id =
+      assembly(b, b.getI32Type(), "mov.b32 $0, $1;", "=r,r", threadId(b).value)
+          .getRes();
+  return Thread(Scalar{&b, id});
+}
 
 Value saccade::advance(ImplicitLocOpBuilder &b, Value pointer, Value bytes) {
   return LLVM::GEPOp::create(b, pointer.getType(), b.getI8Type(), pointer,
@@ -144,6 +153,13 @@ Value saccade::shuffleFrom(ImplicitLocOpBuilder &b, Value value, Value from) {
   return shuffle(b, value, from, NVVM::ShflKind::idx);
 }
 
+Value saccade::overQuad(ImplicitLocOpBuilder &b, Value part,
+                        function_ref<Value(Value, Value)> combine) {
+  for (int64_t mask : {1, 2})
+    part = combine(part, shuffleXor(b, part, mask));
+  return part;
+}
+
 SmallVector<Value> saccade::cloneBody(ImplicitLocOpBuilder &b, Region &body,
                                       ValueRange arguments) {
   IRMapping mapping;
@@ -160,8 +176,8 @@ SmallVector<Value> saccade::cloneBody(ImplicitLocOpBuilder &b, Region &body,
 //===----------------------------------------------------------------------===//
 
 namespace {
-struct LowerEntry : RolePattern<EntryOp> {
-  using RolePattern::RolePattern;
+struct LowerEntry : TilePattern<EntryOp> {
+  using TilePattern::TilePattern;
 
   LogicalResult
   matchAndRewrite(EntryOp entry, OpAdaptor,
@@ -303,18 +319,17 @@ private:
 
   LogicalResult convert(EntryOp entry) {
     MLIRContext *context = &getContext();
-    int64_t warps = entry.getSchedule().getWarps();
     TileTypeConverter converter;
     RewritePatternSet patterns(context);
     ConversionTarget target(*context);
     target.markUnknownOpDynamicallyLegal([](Operation *) { return true; });
     target.addIllegalDialect<TileDialect>();
-    populateTileScalarPatterns(converter, patterns, warps);
-    populateTileMemoryPatterns(converter, patterns, warps);
-    populateTileRegisterPatterns(converter, patterns, warps);
-    populateTileProductPatterns(converter, patterns, warps);
-    RoleFacts facts(entry);
-    patterns.add<LowerEntry>(converter, context, facts);
+    EntryFacts facts(entry);
+    populateTileScalarPatterns(converter, patterns, facts);
+    populateTileMemoryPatterns(converter, patterns, facts);
+    populateTileRegisterPatterns(converter, patterns, facts);
+    populateTileConvertPatterns(converter, patterns, facts);
+    populateTileProductPatterns(converter, patterns, facts);
     populateRolePatterns(converter, patterns, facts);
     populatePipePatterns(converter, patterns, facts);
     populateAsyncProductPatterns(converter, patterns, facts);
@@ -327,7 +342,7 @@ private:
 
 void saccade::populateTileScalarPatterns(const TypeConverter &converter,
                                          RewritePatternSet &patterns,
-                                         int64_t warps) {
-  patterns.add<LowerCta, LowerWord, LowerLookup>(converter,
-                                                 patterns.getContext(), warps);
+                                         const EntryFacts &facts) {
+  patterns.add<LowerEntry, LowerCta, LowerWord, LowerLookup>(
+      converter, patterns.getContext(), facts);
 }

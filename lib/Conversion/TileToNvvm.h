@@ -7,6 +7,7 @@
 #define SACCADE_LIB_CONVERSION_TILETONVVM_H
 
 #include "dialects/Tile/FragmentLayout.h"
+#include "lib/Conversion/EntryFacts.h"
 #include "lib/Conversion/Scalars.h"
 
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
@@ -31,7 +32,13 @@ public:
 /// Who executes: thread within the CTA, lane within its warp. All i32.
 struct Thread {
   explicit Thread(mlir::ImplicitLocOpBuilder &b);
+  /// As LLVM cannot know outside of the loops around: addresses of an epilogue
+  /// then take no registers from the products of the loop.
+  static Thread local(mlir::ImplicitLocOpBuilder &b);
   Scalar id, lane, warp;
+
+private:
+  explicit Thread(Scalar id);
 };
 
 /// The name of the dynamic shared memory in a module.
@@ -87,36 +94,55 @@ mlir::Value shuffleXor(mlir::ImplicitLocOpBuilder &b, mlir::Value value,
 mlir::Value shuffleFrom(mlir::ImplicitLocOpBuilder &b, mlir::Value value,
                         mlir::Value from);
 
+/// Combines what the four lanes hold that share a row.
+mlir::Value
+overQuad(mlir::ImplicitLocOpBuilder &b, mlir::Value part,
+         llvm::function_ref<mlir::Value(mlir::Value, mlir::Value)> combine);
+
 /// Clones a single-block body before the insertion point; returns what it
 /// yields.
 llvm::SmallVector<mlir::Value> cloneBody(mlir::ImplicitLocOpBuilder &b,
                                          mlir::Region &body,
                                          mlir::ValueRange arguments);
 
-/// The base of the patterns: a builder and the number of warps of the entry.
+/// The base of the patterns.
 template <typename OpTy>
 class TilePattern : public mlir::OpConversionPattern<OpTy> {
 public:
   TilePattern(const mlir::TypeConverter &converter, mlir::MLIRContext *context,
-              int64_t warps)
-      : mlir::OpConversionPattern<OpTy>(converter, context), warps(warps) {}
+              const EntryFacts &facts)
+      : mlir::OpConversionPattern<OpTy>(converter, context), facts(facts),
+        warps(facts.warps) {}
 
 protected:
-  int64_t warps;
+  const EntryFacts &facts;
+  int64_t warps; // that compute
 };
 
 void populateTileScalarPatterns(const mlir::TypeConverter &converter,
                                 mlir::RewritePatternSet &patterns,
-                                int64_t warps);
+                                const EntryFacts &facts);
 void populateTileMemoryPatterns(const mlir::TypeConverter &converter,
                                 mlir::RewritePatternSet &patterns,
-                                int64_t warps);
+                                const EntryFacts &facts);
 void populateTileRegisterPatterns(const mlir::TypeConverter &converter,
                                   mlir::RewritePatternSet &patterns,
-                                  int64_t warps);
+                                  const EntryFacts &facts);
+void populateTileConvertPatterns(const mlir::TypeConverter &converter,
+                                 mlir::RewritePatternSet &patterns,
+                                 const EntryFacts &facts);
 void populateTileProductPatterns(const mlir::TypeConverter &converter,
                                  mlir::RewritePatternSet &patterns,
-                                 int64_t warps);
+                                 const EntryFacts &facts);
+void populateRolePatterns(const mlir::TypeConverter &converter,
+                          mlir::RewritePatternSet &patterns,
+                          const EntryFacts &facts);
+void populatePipePatterns(const mlir::TypeConverter &converter,
+                          mlir::RewritePatternSet &patterns,
+                          const EntryFacts &facts);
+void populateAsyncProductPatterns(const mlir::TypeConverter &converter,
+                                  mlir::RewritePatternSet &patterns,
+                                  const EntryFacts &facts);
 
 } // namespace saccade
 

@@ -113,8 +113,8 @@ private:
 
 bool isConstant(Value value) { return matchPattern(value, m_Constant()); }
 
-struct LowerIssueDot : RolePattern<IssueDotOp> {
-  using RolePattern::RolePattern;
+struct LowerIssueDot : TilePattern<IssueDotOp> {
+  using TilePattern::TilePattern;
 
   LogicalResult
   matchAndRewrite(IssueDotOp dot, OpAdaptor adaptor,
@@ -186,7 +186,7 @@ private:
   LogicalResult check(IssueDotOp dot) const {
     TileType lhs = dot.getLhs().getType(), rhs = dot.getRhs().getType();
     TileType type = dot.getType().getTile();
-    if (!facts.roles)
+    if (!facts.hasRoles)
       return dot.emitOpError("expects warps that have roles");
     if (!isa_and_present<AccumulatorAttr>(type.getLayout()))
       return dot.emitOpError("expects to bring an accumulator, but got ")
@@ -226,8 +226,8 @@ private:
   }
 };
 
-struct LowerAwait : RolePattern<AwaitOp> {
-  using RolePattern::RolePattern;
+struct LowerAwait : TilePattern<AwaitOp> {
+  using TilePattern::TilePattern;
 
   /// Everything that may be read afterwards goes through the wait, so that
   /// nothing that reads it is moved before.
@@ -268,7 +268,7 @@ struct LowerAwait : RolePattern<AwaitOp> {
 
 void saccade::populateAsyncProductPatterns(const TypeConverter &converter,
                                            RewritePatternSet &patterns,
-                                           const RoleFacts &facts) {
+                                           const EntryFacts &facts) {
   patterns.add<LowerIssueDot, LowerAwait>(converter, patterns.getContext(),
                                           facts);
 }

@@ -24,7 +24,7 @@ struct LowerLoad : TilePattern<LoadOp> {
                                          "does not load to shared memory");
     ImplicitLocOpBuilder b(load.getLoc(), rewriter);
     SharedTile to(b, type);
-    RowGather gather(b, type, Thread(b).warp, warps, adaptor.getBase(),
+    RowGather gather(b, type, Thread(b), warps, adaptor.getBase(),
                      load.getRows());
     copyAsync(b, gather, to);
     NVVM::CpAsyncCommitGroupOp::create(b);
@@ -52,12 +52,16 @@ struct LowerStore : TilePattern<StoreOp> {
   }
 
 private:
+  Thread thread(ImplicitLocOpBuilder &b) const {
+    return facts.hasRoles ? Thread::local(b) : Thread(b);
+  }
+
   void storeShared(ImplicitLocOpBuilder &b, StoreOp store,
                    OpAdaptor adaptor) const {
     TileType type = store.getTile().getType();
     SharedTile tile(b, type, adaptor.getTile());
     Type chunk = VectorType::get(4, b.getI32Type());
-    RowGather gather(b, type, Thread(b).warp, warps, adaptor.getBase(),
+    RowGather gather(b, type, thread(b), warps, adaptor.getBase(),
                      store.getRows());
     gather.forEachChunk(tile.layout.dataChunks(), [&](RowChunk at) {
       scf::IfOp branch = scf::IfOp::create(b, at.there, false);
@@ -77,7 +81,7 @@ private:
     TileType type = store.getTile().getType();
     FragmentLayout layout(type);
     int64_t bytes = type.getElementType().getIntOrFloatBitWidth() / 8;
-    Thread thread(b);
+    Thread thread = this->thread(b);
     Place<Scalar> lane = FragmentLayout::ofLane(thread.lane);
     Scalar firstRow = lane.row + FragmentLayout::rowOfWarp(thread.warp);
     for (int64_t slot = 0; slot < layout.rowSlots(); ++slot) {
@@ -182,7 +186,7 @@ private:
 
 void saccade::populateTileMemoryPatterns(const TypeConverter &converter,
                                          RewritePatternSet &patterns,
-                                         int64_t warps) {
+                                         const EntryFacts &facts) {
   patterns.add<LowerLoad, LowerStore, LowerMapRows>(
-      converter, patterns.getContext(), warps);
+      converter, patterns.getContext(), facts);
 }

@@ -72,8 +72,8 @@ scf::IfOp oneLaneIf(ImplicitLocOpBuilder &b, Value condition) {
   return branch;
 }
 
-struct LowerPipe : RolePattern<PipeOp> {
-  using RolePattern::RolePattern;
+struct LowerPipe : TilePattern<PipeOp> {
+  using TilePattern::TilePattern;
 
   LogicalResult
   matchAndRewrite(PipeOp pipe, OpAdaptor,
@@ -151,8 +151,8 @@ private:
   }
 };
 
-struct LowerPut : RolePattern<PutOp> {
-  using RolePattern::RolePattern;
+struct LowerPut : TilePattern<PutOp> {
+  using TilePattern::TilePattern;
 
   LogicalResult
   matchAndRewrite(PutOp put, OpAdaptor adaptor,
@@ -194,8 +194,9 @@ private:
   LogicalResult putRows(ImplicitLocOpBuilder &b, PutOp put, Value base,
                         Stage &stage) const {
     TileType type = put.getPipe().getType().getTile();
-    Scalar warp = Thread(b).warp - facts.warps;
-    RowGather gather(b, type, warp, kGroupWarps, base, put.getRows());
+    Thread thread(b);
+    thread.warp = thread.warp - facts.warps;
+    RowGather gather(b, type, thread, kGroupWarps, base, put.getRows());
     stage.waitEmpty();
     copyAsync(b, gather, SharedTile(b, type, stage.offset()));
     NVVM::CpAsyncMBarrierArriveOp::create(b, stage.full(), /*noinc=*/true);
@@ -203,8 +204,8 @@ private:
   }
 };
 
-struct LowerGet : RolePattern<GetOp> {
-  using RolePattern::RolePattern;
+struct LowerGet : TilePattern<GetOp> {
+  using TilePattern::TilePattern;
 
   LogicalResult
   matchAndRewrite(GetOp get, OpAdaptor adaptor,
@@ -223,8 +224,8 @@ struct LowerGet : RolePattern<GetOp> {
   }
 };
 
-struct LowerRelease : RolePattern<ReleaseOp> {
-  using RolePattern::RolePattern;
+struct LowerRelease : TilePattern<ReleaseOp> {
+  using TilePattern::TilePattern;
 
   LogicalResult
   matchAndRewrite(ReleaseOp release, OpAdaptor adaptor,
@@ -245,8 +246,8 @@ struct LowerRelease : RolePattern<ReleaseOp> {
 };
 
 /// Each warpgroup writes zeros to all rows, since it does not wait for others.
-struct LowerClearRows : RolePattern<ClearRowsOp> {
-  using RolePattern::RolePattern;
+struct LowerClearRows : TilePattern<ClearRowsOp> {
+  using TilePattern::TilePattern;
 
   LogicalResult
   matchAndRewrite(ClearRowsOp clear, OpAdaptor adaptor,
@@ -254,7 +255,7 @@ struct LowerClearRows : RolePattern<ClearRowsOp> {
     TileType type = clear.getTile().getType();
     if (!isa_and_present<SharedAttr>(type.getLayout()))
       return rewriter.notifyMatchFailure(clear, "is not in shared memory");
-    if (!facts.roles)
+    if (!facts.hasRoles)
       return clear.emitOpError("expects warps that have roles");
     ImplicitLocOpBuilder b(clear.getLoc(), rewriter);
     SharedTile tile(b, type, adaptor.getTile());
@@ -291,7 +292,7 @@ struct LowerClearRows : RolePattern<ClearRowsOp> {
 
 void saccade::populatePipePatterns(const TypeConverter &converter,
                                    RewritePatternSet &patterns,
-                                   const RoleFacts &facts) {
+                                   const EntryFacts &facts) {
   patterns.add<LowerPipe, LowerPut, LowerGet, LowerRelease, LowerClearRows>(
       converter, patterns.getContext(), facts);
 }

@@ -166,6 +166,6 @@ private:
 
 void saccade::populateTileProductPatterns(const TypeConverter &converter,
                                           RewritePatternSet &patterns,
-                                          int64_t warps) {
-  patterns.add<LowerDot>(converter, patterns.getContext(), warps);
+                                          const EntryFacts &facts) {
+  patterns.add<LowerDot>(converter, patterns.getContext(), facts);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Tiles in registers: bodies of maps cloned for each element that a thread
-// holds, reductions within a quad of lanes, and tiles that change their home.
+// holds, rows scaled, and reductions within a quad of lanes.
 
 #include "lib/Conversion/TileToNvvm.h"
 
@@ -228,14 +228,6 @@ struct LowerScaleRows : TilePattern<ScaleRowsOp> {
   }
 };
 
-/// Combines what the four lanes hold that share a row.
-Value overQuad(ImplicitLocOpBuilder &b, Value part,
-               function_ref<Value(Value, Value)> combine) {
-  for (int64_t mask : {1, 2})
-    part = combine(part, shuffleXor(b, part, mask));
-  return part;
-}
-
 struct LowerReduce : TilePattern<ReduceOp> {
   using TilePattern::TilePattern;
 
@@ -267,127 +259,11 @@ struct LowerReduce : TilePattern<ReduceOp> {
     return success();
   }
 };
-
-struct LowerConvert : TilePattern<ConvertOp> {
-  using TilePattern::TilePattern;
-
-  LogicalResult
-  matchAndRewrite(ConvertOp convert, OpAdaptor adaptor,
-                  ConversionPatternRewriter &rewriter) const override {
-    ImplicitLocOpBuilder b(convert.getLoc(), rewriter);
-    TileType from = convert.getInput().getType(), to = convert.getType();
-    Value input = adaptor.getInput();
-    if (isa<PartsOfAttr>(from.getLayout()) && isa<RowsOfAttr>(to.getLayout())) {
-      rewriter.replaceOp(convert, addParts(b, FragmentLayout(from), input));
-      return success();
-    }
-    if (from.isColumn() || to.isColumn())
-      return rewriter.notifyMatchFailure(convert,
-                                         "column vectors stay in place");
-    if (isa<AccumulatorAttr>(from.getLayout()) &&
-        isa<OperandAttr>(to.getLayout()))
-      rewriter.replaceOp(convert, pad(b, from, to, input));
-    else if (isa<AccumulatorAttr>(from.getLayout()) &&
-             isa<SharedAttr>(to.getLayout()))
-      rewriter.replaceOp(convert, toShared(b, from, to, input));
-    else if (isa<SharedAttr>(from.getLayout()) &&
-             isa<AccumulatorAttr>(to.getLayout()))
-      rewriter.replaceOp(convert,
-                         fromShared(b, SharedTile(b, from, input), to));
-    else
-      return rewriter.notifyMatchFailure(convert, "knows no way between these");
-    return success();
-  }
-
-private:
-  Value addParts(ImplicitLocOpBuilder &b, FragmentLayout layout,
-                 Value parts) const {
-    SmallVector<Value> rows;
-    for (int64_t slot = 0; slot < layout.rowSlots(); ++slot)
-      rows.push_back(
-          overQuad(b, element(b, parts, slot), [&](Value x, Value y) {
-            return arith::AddFOp::create(b, x, y).getResult();
-          }));
-    return vectorOf(b, rows);
-  }
-
-  /// Registers of both layouts agree; the operand has zeros beyond the columns.
-  Value pad(ImplicitLocOpBuilder &b, TileType from, TileType to,
-            Value input) const {
-    FragmentLayout fromLayout(from), toLayout(to);
-    if (fromLayout.registers() == toLayout.registers())
-      return input;
-    Value zero =
-        arith::ConstantOp::create(b, b.getZeroAttr(to.getElementType()));
-    SmallVector<Value> elements;
-    for (int64_t reg = 0; reg < toLayout.registers(); ++reg) {
-      int64_t row = toLayout.rowSlotOf(reg),
-              column = toLayout.columnSlotOf(reg);
-      elements.push_back(
-          column < fromLayout.columnSlots()
-              ? fragmentElement(b, from, input,
-                                fromLayout.registerOf(row, column))
-              : zero);
-    }
-    return fragmentOf(b, to, elements);
-  }
-
-  /// The address of the pair that a thread holds at (row slot, column slot).
-  Value pairPointer(ImplicitLocOpBuilder &b, const Thread &thread,
-                    const FragmentLayout &fragment, const SharedTile &shared,
-                    int64_t slot, int64_t column) const {
-    Place<Scalar> lane = FragmentLayout::ofLane(thread.lane);
-    Scalar row = lane.row + FragmentLayout::rowOfWarp(thread.warp) +
-                 fragment.rowOfSlot(slot);
-    return shared.at(b, row, lane.column + fragment.columnOfSlot(column));
-  }
-
-  Value toShared(ImplicitLocOpBuilder &b, TileType from, TileType to,
-                 Value input) const {
-    FragmentLayout fragment(from);
-    SharedTile shared(b, to);
-    Thread thread(b);
-    int64_t bytes = to.getElementType().getIntOrFloatBitWidth() / 8;
-    Value zero = arith::ConstantOp::create(
-        b, b.getZeroAttr(VectorType::get(2, to.getElementType())));
-    // Zeros fill the padding that products read.
-    int64_t columns = shared.layout.filledChunks() *
-                      shared.layout.elementsPerChunk() / kAtomColumns * 2;
-    for (int64_t slot = 0; slot < fragment.rowSlots(); ++slot)
-      for (int64_t column = 0; column < columns; column += 2) {
-        Value two = zero;
-        if (column < fragment.columnSlots())
-          two = fragmentPair(b, from, input, fragment.registerOf(slot, column));
-        LLVM::StoreOp::create(
-            b, two, pairPointer(b, thread, fragment, shared, slot, column),
-            2 * bytes);
-      }
-    return shared.base;
-  }
-
-  Value fromShared(ImplicitLocOpBuilder &b, const SharedTile &shared,
-                   TileType to) const {
-    FragmentLayout fragment(to);
-    Thread thread(b);
-    int64_t bytes = to.getElementType().getIntOrFloatBitWidth() / 8;
-    Type pair = VectorType::get(2, to.getElementType());
-    SmallVector<Value> elements(fragment.registers());
-    for (int64_t slot = 0; slot < fragment.rowSlots(); ++slot)
-      for (int64_t column = 0; column < fragment.columnSlots(); column += 2) {
-        Value two = LLVM::LoadOp::create(
-            b, pair, pairPointer(b, thread, fragment, shared, slot, column),
-            2 * bytes);
-        for (int64_t i : {0, 1})
-          elements[fragment.registerOf(slot, column) + i] = element(b, two, i);
-      }
-    return fragmentOf(b, to, elements);
-  }
-};
 } // namespace
 
 void saccade::populateTileRegisterPatterns(const TypeConverter &converter,
                                            RewritePatternSet &patterns,
-                                           int64_t warps) {
-  patterns.add<LowerMap, LowerFill, LowerScaleRows, LowerReduce, LowerConvert>(
-      converter, patterns.getContext(), warps);
+                                           const EntryFacts &facts) {
+  patterns.add<LowerMap, LowerFill, LowerScaleRows, LowerReduce>(
+      converter, patterns.getContext(), facts);
 }

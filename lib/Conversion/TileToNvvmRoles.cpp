@@ -5,8 +5,6 @@
 
 #include "lib/Conversion/TileToNvvmRoles.h"
 
-#include "llvm/Support/MathExtras.h"
-
 using namespace mlir;
 using namespace saccade;
 using namespace saccade::tile;
@@ -44,54 +42,6 @@ void saccade::fenceAsyncProxy(ImplicitLocOpBuilder &b) {
                                  NVVM::SharedSpace::shared_cta));
 }
 
-RoleFacts::RoleFacts(EntryOp entry) : warps(entry.getSchedule().getWarps()) {
-  words = 1;
-  entry.walk([&](Operation *op) {
-    if (auto word = dyn_cast<WordOp>(op)) {
-      words = std::max<int64_t>(words, word.getIndex() + 1);
-    } else if (auto found = dyn_cast<RolesOp>(op)) {
-      roles = found;
-    } else if (auto pipe = dyn_cast<PipeOp>(op)) {
-      pipes.push_back(pipe);
-      gathers |= pipe.getCopy() == CopyKind::gather;
-    } else if (auto put = dyn_cast<PutOp>(op)) {
-      auto pipe = put.getPipe().getDefiningOp<PipeOp>();
-      if (pipe && pipe.getCopy() == CopyKind::tma && put.getBoxAttr())
-        maps.insert(put.getBoxAttr());
-    } else if (auto get = dyn_cast<GetOp>(op)) {
-      if (!llvm::all_of(get->getUsers(),
-                        llvm::IsaPred<IssueDotOp, ClearRowsOp>))
-        readByThreads.insert(get.getPipe());
-    } else if (isa<TakeTurnOp>(op)) {
-      takesTurns = true;
-    }
-  });
-  auto given = entry->getAttrOfType<IntegerAttr>("tile.words");
-  mapWord = llvm::alignTo(given ? given.getInt() : words, kMapAlignment);
-  if (!roles)
-    return;
-  auto b = ImplicitLocOpBuilder::atBlockBegin(entry.getLoc(),
-                                              &entry.getBody().front());
-  group = uniform(b, Thread(b).id / kGroupThreads);
-}
-
-Value RoleFacts::mapPointer(ImplicitLocOpBuilder &b, Operation *user,
-                            BoxAttr box) const {
-  auto index = llvm::find(maps, box) - maps.begin();
-  Value words = user->getParentOfType<LLVM::LLVMFuncOp>().getArgument(0);
-  return LLVM::GEPOp::create(
-      b, words.getType(), b.getI64Type(), words,
-      ArrayRef<LLVM::GEPArg>{int32_t(mapWord + kMapWords * index)});
-}
-
-Value RoleFacts::turnBarrier(ImplicitLocOpBuilder &b, Value group) const {
-  return Scalar{&b, group} + 1;
-}
-
-Value RoleFacts::groupBarrier(ImplicitLocOpBuilder &b) const {
-  return Scalar{&b, group} + (groups() + 1);
-}
-
 static Value equal(ImplicitLocOpBuilder &b, Value x, int64_t y) {
   return arith::CmpIOp::create(b, arith::CmpIPredicate::eq, x, i32(b, y));
 }
@@ -108,8 +58,8 @@ static void arriveAtTurn(ImplicitLocOpBuilder &b, Value barrier) {
 //===----------------------------------------------------------------------===//
 
 namespace {
-struct LowerRoles : RolePattern<RolesOp> {
-  using RolePattern::RolePattern;
+struct LowerRoles : TilePattern<RolesOp> {
+  using TilePattern::TilePattern;
 
   LogicalResult
   matchAndRewrite(RolesOp roles, OpAdaptor,
@@ -187,21 +137,21 @@ private:
   }
 };
 
-struct LowerGroup : RolePattern<GroupOp> {
-  using RolePattern::RolePattern;
+struct LowerGroup : TilePattern<GroupOp> {
+  using TilePattern::TilePattern;
 
   LogicalResult
   matchAndRewrite(GroupOp op, OpAdaptor,
                   ConversionPatternRewriter &rewriter) const override {
-    if (!facts.roles)
+    if (!facts.hasRoles)
       return op.emitOpError("expects warps that have roles");
     rewriter.replaceOp(op, facts.group);
     return success();
   }
 };
 
-struct LowerTakeTurn : RolePattern<TakeTurnOp> {
-  using RolePattern::RolePattern;
+struct LowerTakeTurn : TilePattern<TakeTurnOp> {
+  using TilePattern::TilePattern;
 
   LogicalResult
   matchAndRewrite(TakeTurnOp turn, OpAdaptor,
@@ -216,8 +166,8 @@ struct LowerTakeTurn : RolePattern<TakeTurnOp> {
   }
 };
 
-struct LowerPassTurn : RolePattern<PassTurnOp> {
-  using RolePattern::RolePattern;
+struct LowerPassTurn : TilePattern<PassTurnOp> {
+  using TilePattern::TilePattern;
 
   LogicalResult
   matchAndRewrite(PassTurnOp turn, OpAdaptor,
@@ -237,7 +187,7 @@ struct LowerPassTurn : RolePattern<PassTurnOp> {
 
 void saccade::populateRolePatterns(const TypeConverter &converter,
                                    RewritePatternSet &patterns,
-                                   const RoleFacts &facts) {
+                                   const EntryFacts &facts) {
   patterns.add<LowerRoles, LowerGroup, LowerTakeTurn, LowerPassTurn>(
       converter, patterns.getContext(), facts);
 }

@@ -13,8 +13,10 @@
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/Analysis/LoopInfo.h"
 #include "llvm/IR/DiagnosticInfo.h"
 #include "llvm/IR/DiagnosticPrinter.h"
+#include "llvm/IR/Dominators.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/LegacyPassManager.h"
@@ -211,6 +213,23 @@ static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
   });
 }
 
+/// Tells ptxas not to unroll loops of functions with assembly: registers have
+/// been dealt out, and copies of products in flight would be serialised.
+static void keepLoopsRolled(llvm::Module &module) {
+  for (llvm::Function &function : module) {
+    if (function.isDeclaration() ||
+        llvm::none_of(llvm::instructions(function), [](const auto &i) {
+          auto *call = llvm::dyn_cast<llvm::CallBase>(&i);
+          return call && call->isInlineAsm();
+        }))
+      continue;
+    llvm::DominatorTree dominators(function);
+    llvm::LoopInfo loops(dominators);
+    for (llvm::Loop *loop : loops.getLoopsInPreorder())
+      loop->setLoopAlreadyUnrolled();
+  }
+}
+
 /// Errors of the code generator that it reports instead of aborting.
 static void collectErrors(const llvm::DiagnosticInfo *info, void *errors) {
   if (info->getSeverity() != llvm::DS_Error)
@@ -246,6 +265,7 @@ mlir::LogicalResult saccade::emitPtx(mlir::ModuleOp module, const GpuChip &chip,
                       "i128:128-i256:256-v16:16-v32:32-n16:32:64");
   keepConvergent(*code);
   optimize(*code, *machine);
+  keepLoopsRolled(*code);
   if (std::string reason = findUnselectable(*code); !reason.empty())
     return module.emitError(reason);
   if (ir) {

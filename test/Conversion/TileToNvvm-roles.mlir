@@ -90,3 +90,39 @@ tile.entry @one_group_has_no_turns attend
     tile.pass_turn
   }
 }
+
+// -----
+
+!o = !tile.tile<64x64xbf16, #tile.accumulator<warps = 4>>
+!out = !tile.tile<64x64xbf16, #tile.shared<pitch = 64, swizzle = 8>>
+
+// Each warp writes the rows that it reads again, and waits for no other.
+// CHECK-LABEL: llvm.func @warps_store_their_own_rows
+// CHECK: nvvm.setmaxregister increase
+// CHECK: nvvm.bar.warp.sync
+// CHECK-COUNT-4: nvvm.stmatrix %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} {
+// CHECK-NOT: nvvm.stmatrix
+// CHECK: nvvm.bar.warp.sync
+// CHECK-NOT: barrier
+// CHECK-COUNT-4: llvm.store {{.*}} : vector<4xi32>, !llvm.ptr<1>
+// CHECK-NOT: llvm.store
+tile.entry @warps_store_their_own_rows attend
+    #tile.items<rows = 64, group = 1, heads = 1, keys = 64, row_block = 0>
+    #tile.schedule<rows = 64, keys = 64, warps = 4, weights = bf16,
+                   pipeline = #tile.pipeline<stages = 1, copy = gather, load_registers = 40,
+                                             compute_registers = 232, growth = 0>> {
+^bb0(%words: !tile.words):
+  %base = tile.word %words[4] : !tile.address
+  %x = arith.constant 1.0 : bf16
+  %there = arith.constant true
+  tile.roles load 40 {
+  } compute 232 {
+    %o = tile.fill %x : bf16 -> !o
+    %out = tile.convert %o : !o -> !out
+    tile.store %out to %base rows {
+    ^bb0(%row: i32):
+      %offset = arith.extsi %row : i32 to i64
+      tile.yield %offset, %there : i64, i1
+    } : !out
+  }
+}

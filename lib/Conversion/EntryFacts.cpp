@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// One walk over the entry, and what follows from it.
+
+#include "lib/Conversion/TileToNvvmRoles.h"
+
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace saccade;
+using namespace saccade::tile;
+
+EntryFacts::EntryFacts(EntryOp entry) : warps(entry.getSchedule().getWarps()) {
+  words = 1;
+  entry.walk([&](Operation *op) {
+    if (auto word = dyn_cast<WordOp>(op)) {
+      words = std::max<int64_t>(words, word.getIndex() + 1);
+    } else if (isa<RolesOp>(op)) {
+      hasRoles = true;
+    } else if (auto pipe = dyn_cast<PipeOp>(op)) {
+      pipes.push_back(pipe);
+      gathers |= pipe.getCopy() == CopyKind::gather;
+    } else if (auto put = dyn_cast<PutOp>(op)) {
+      auto pipe = put.getPipe().getDefiningOp<PipeOp>();
+      if (pipe && pipe.getCopy() == CopyKind::tma && put.getBoxAttr())
+        maps.insert(put.getBoxAttr());
+    } else if (auto get = dyn_cast<GetOp>(op)) {
+      if (!llvm::all_of(get->getUsers(),
+                        llvm::IsaPred<IssueDotOp, ClearRowsOp>))
+        readByThreads.insert(get.getPipe());
+    } else if (isa<TakeTurnOp>(op)) {
+      takesTurns = true;
+    }
+  });
+  auto given = entry->getAttrOfType<IntegerAttr>("tile.words");
+  mapWord = llvm::alignTo(given ? given.getInt() : words, kMapAlignment);
+  if (!hasRoles)
+    return;
+  auto b = ImplicitLocOpBuilder::atBlockBegin(entry.getLoc(),
+                                              &entry.getBody().front());
+  group = uniform(b, Thread(b).id / kGroupThreads);
+}
+
+Value EntryFacts::mapPointer(ImplicitLocOpBuilder &b, Operation *user,
+                             BoxAttr box) const {
+  auto index = llvm::find(maps, box) - maps.begin();
+  Value words = user->getParentOfType<LLVM::LLVMFuncOp>().getArgument(0);
+  return LLVM::GEPOp::create(
+      b, words.getType(), b.getI64Type(), words,
+      ArrayRef<LLVM::GEPArg>{int32_t(mapWord + kMapWords * index)});
+}
+
+Value EntryFacts::turnBarrier(ImplicitLocOpBuilder &b, Value group) const {
+  return Scalar{&b, group} + 1;
+}
+
+Value EntryFacts::groupBarrier(ImplicitLocOpBuilder &b) const {
+  return Scalar{&b, group} + (groups() + 1);
+}
