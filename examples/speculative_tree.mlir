@@ -15,7 +15,8 @@ attn.variant @tree(%visible: !attn.bits) {
 
 attn.kernel @speculative_tree(%q: !attn.ragged<32x128xbf16>,
                               %kv: !attn.paged<8x128xbf16, page = 16>,
-                              %visible: !attn.bits) {
+                              %visible: !attn.bits)
+    attributes {attn.query_tokens = 8} {
   %s = attn.attend @tree(%visible : !attn.bits) %q, %kv
     : !attn.ragged<32x128xbf16>, !attn.paged<8x128xbf16, page = 16> -> !attn.state<32x128>
   %o, %lse = attn.finish @tree(%visible : !attn.bits) %s

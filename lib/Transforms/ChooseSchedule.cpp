@@ -113,7 +113,12 @@ struct ChooseSchedule : saccade::impl::ChooseSchedulePassBase<ChooseSchedule> {
       if (StringRef body = rowFunctionOf(attend); !body.empty())
         return decline("rows pass through attn." + body);
       addCache(attend.getCache().getType(), wanted);
+      wanted.extraRegisters =
+          std::max(wanted.extraRegisters, bodyRegistersOf(attend));
     }
+    // While one cache is folded, the states of those before it wait.
+    if (llvm::range_size(attends) > 1)
+      wanted.extraRegisters += shape.valueDim / 2;
     for (auto finish : kernel.getBody().getOps<attn::FinishOp>())
       if (attn::lookupVariant(finish, finish.getVariantAttr())
               .getBodyOf<attn::OutputOp>())
@@ -138,6 +143,20 @@ private:
     if (variant.getBodyOf<attn::KeyOp>())
       return "key";
     return variant.getBodyOf<attn::ValueOp>() ? "value" : "";
+  }
+
+  /// What bodies keep in registers while logits are there: parameters, and
+  /// rows and columns of tables (measured on the examples).
+  static int64_t bodyRegistersOf(attn::AttendOp attend) {
+    constexpr int64_t body = 12, table = 24;
+    attn::VariantOp variant =
+        attn::lookupVariant(attend, attend.getVariantAttr());
+    bool shapes = variant.getBodyOf<attn::LogitsOp>() ||
+                  variant.getNormalizer() == attn::Normalizer::sigmoid;
+    bool reads = false;
+    if (auto mask = variant.getBodyOf<attn::MaskOp>())
+      mask.walk([&](attn::ReadOp) { reads = true; });
+    return (shapes ? body : 0) + (reads ? table : 0);
   }
 
   static void addCache(attn::LayoutType layout, PipelineShape &shape) {

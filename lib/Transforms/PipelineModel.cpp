@@ -101,7 +101,7 @@ private:
     // serialises).
     int64_t live = c.keys / 2 + shape.valueDim / 2 + c.keys / 4;
     int64_t reserve = c.groups == 3 ? 32 : 44;
-    return live + reserve <= c.registers.compute;
+    return live + reserve + shape.extraRegisters <= c.registers.compute;
   }
 
   double timeOf(const Candidate &c) const {

@@ -21,6 +21,8 @@ struct PipelineShape {
   int64_t contiguous = 0;
   /// Keys of a block of a block-sparse cache; 0: none.
   int64_t keyBlock = 0;
+  /// Registers of a thread beside those of the tiles of one plain softmax.
+  int64_t extraRegisters = 0;
   mlir::Type element;
 };
 
