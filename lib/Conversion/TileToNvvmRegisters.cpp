@@ -19,9 +19,17 @@ namespace {
 /// that share it.
 class ElementCloner {
 public:
-  ElementCloner(ImplicitLocOpBuilder &b, MapOp map, ValueRange inputs)
+  ElementCloner(ImplicitLocOpBuilder &b, MapOp map, ValueRange inputs,
+                bool hasRoles)
       : b(b), map(map), body(map.getBody().front()),
         layout(map.getResult().getType()), inputs(inputs), thread(b) {
+    // Columns are cheap to compute; kept round a loop each would take a
+    // register.
+    bool asksColumn =
+        !map.getType().isColumn() && !body.getArguments().back().use_empty();
+    laneColumn = FragmentLayout::ofLane(
+                     (hasRoles && asksColumn ? Thread::local(b) : thread).lane)
+                     .column;
     for (BlockArgument argument : body.getArguments())
       depends[argument] = dependsOf(argument);
     for (Operation &op : body.without_terminator()) {
@@ -59,6 +67,7 @@ private:
   FragmentLayout layout;
   ValueRange inputs;
   Thread thread;
+  Scalar laneColumn;
   DenseMap<Value, unsigned> depends;
   /// A value, and the row and column slots that it depends on.
   using Key = std::tuple<void *, int64_t, int64_t>;
@@ -125,7 +134,7 @@ private:
     if (number > inputs.size())
       return map.getType().isColumn()
                  ? i32(b, 0)
-                 : lane.column + layout.columnOfSlot(columnSlot);
+                 : laneColumn + layout.columnOfSlot(columnSlot);
     FragmentLayout input(inputType(number));
     int64_t reg = inputType(number).isColumn()
                       ? rowSlot
@@ -142,7 +151,7 @@ struct LowerMap : TilePattern<MapOp> {
                   ConversionPatternRewriter &rewriter) const override {
     ImplicitLocOpBuilder b(map.getLoc(), rewriter);
     FragmentLayout layout(map.getType());
-    ElementCloner cloneFor(b, map, adaptor.getInputs());
+    ElementCloner cloneFor(b, map, adaptor.getInputs(), facts.hasRoles);
     Value yielded = map.getBody().front().getTerminator()->getOperand(0);
     auto round = yielded.getDefiningOp<arith::TruncFOp>();
     bool inPairs = round && round.getIn().getType().isF32() &&
