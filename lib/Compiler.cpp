@@ -223,6 +223,14 @@ void Compiler::reportEntries(const Signature &signature) {
   });
 }
 
+static json::Object describeMaps(const TargetEntry &entry) {
+  json::Array maps;
+  for (auto [word, heads, tokens] : entry.maps)
+    maps.push_back(
+        json::Object{{"word", word}, {"heads", heads}, {"tokens", tokens}});
+  return json::Object{{"first_word", entry.mapWord}, {"maps", std::move(maps)}};
+}
+
 LogicalResult Compiler::generate(const Signature &signature) {
   Stopwatch watch;
   TargetCode code;
@@ -246,6 +254,8 @@ LogicalResult Compiler::generate(const Signature &signature) {
       entry["registers"] = target.registers;
       entry["spilled_bytes"] = target.spilledBytes;
     }
+    if (!target.maps.empty())
+      entry["tensor_maps"] = describeMaps(target);
     entry["binary"] = 0;
     entry["format"] = code.format;
   }

@@ -52,7 +52,8 @@ static LogicalResult generateGpuCode(ModuleOp module, const GpuChip &chip,
   code.target = chip.name.str();
   code.driver = chip.driver;
   for (const GpuEntry &entry : gpuEntries(module))
-    code.entries.push_back({entry.name, entry.threads, entry.sharedBytes});
+    code.entries.push_back({entry.name, entry.threads, entry.sharedBytes,
+                            entry.mapWord, entry.maps});
 
   std::string ir, ptx;
   if (failed(emitPtx(module, chip, ptx, options.keepStages ? &ir : nullptr)))

@@ -10,6 +10,8 @@
 
 #include "mlir/IR/BuiltinOps.h"
 
+#include <array>
+
 namespace saccade {
 
 /// How one entry is launched.
@@ -17,6 +19,9 @@ struct TargetEntry {
   std::string name;
   int64_t threads = 1;
   int64_t sharedBytes = 0;
+  /// GPU: tensor maps, each the word of its tensor, heads and tokens.
+  int64_t mapWord = 0;
+  llvm::SmallVector<std::array<int64_t, 3>> maps;
   /// GPU, once assembled: of a thread. Negative where it is not known.
   int64_t registers = -1, spilledBytes = -1;
 };

@@ -41,14 +41,16 @@ struct Wanted {
 
 struct View {
   const char *data;
-  int64_t batches, strideBatch, strideToken, strideHead;
+  int64_t batches, tokens, heads;
+  int64_t strideBatch, strideToken, strideHead;
 };
 
 class Binder {
 public:
   Binder(const Manifest &manifest, const Batch &batch, DLDevice device,
-         std::vector<uint64_t> &words)
-      : manifest(manifest), batch(batch), device(device), words(words) {}
+         std::vector<uint64_t> &words, std::vector<TensorExtent> *extents)
+      : manifest(manifest), batch(batch), device(device), words(words),
+        extents(extents) {}
 
   Status bind(const Slot &slot, const SaccadeArgument &value, bool result) {
     subject = join("@", manifest.kernel, ": expects '", slot.name, "' ");
@@ -153,8 +155,9 @@ private:
     auto stride = [&](int axis) {
       return size(axis) <= 1 ? 0 : strideOf(tensor, axis);
     };
-    view = {addressOf(tensor), size(axes.batch), stride(axes.batch),
-            stride(axes.token), stride(axes.head)};
+    view = {addressOf(tensor), size(axes.batch),   size(axes.token),
+            size(axes.head),   stride(axes.batch), stride(axes.token),
+            stride(axes.head)};
     return SACCADE_OK;
   }
 
@@ -163,6 +166,8 @@ private:
     words[word + SACCADE_TENSOR_STRIDE_BATCH] = view.strideBatch;
     words[word + SACCADE_TENSOR_STRIDE_TOKEN] = view.strideToken;
     words[word + SACCADE_TENSOR_STRIDE_HEAD] = view.strideHead;
+    if (extents)
+      extents->push_back({word, view.heads, view.tokens, view.batches});
   }
 
   Status bindTensor(const Slot &slot, const DLTensor &tensor, bool result) {
@@ -322,6 +327,7 @@ private:
   const Batch &batch;
   DLDevice device;
   std::vector<uint64_t> &words;
+  std::vector<TensorExtent> *extents;
   std::string subject;
 };
 
@@ -330,8 +336,11 @@ private:
 Status saccade::rt::bindArguments(const Manifest &manifest, const Batch &batch,
                                   DLDevice device,
                                   std::span<const SaccadeArgument> values,
-                                  std::vector<uint64_t> &words) {
+                                  std::vector<uint64_t> &words,
+                                  std::vector<TensorExtent> *extents) {
   words.assign(manifest.words, 0);
+  if (extents)
+    extents->clear();
   size_t results =
       std::ranges::count_if(manifest.results, [](const Slot &slot) {
         return slot.kind != SlotKind::CacheResult;
@@ -340,7 +349,7 @@ Status saccade::rt::bindArguments(const Manifest &manifest, const Batch &batch,
     return invalid("@", manifest.kernel, ": expects ",
                    manifest.arguments.size(), " arguments and ", results,
                    " results, but got ", values.size(), " values");
-  Binder binder(manifest, batch, device, words);
+  Binder binder(manifest, batch, device, words, extents);
   size_t next = 0;
   for (const Slot &slot : manifest.arguments)
     SACCADE_TRY(binder.bind(slot, values[next++], /*result=*/false));

@@ -18,15 +18,18 @@ struct Opened {
   std::string message;
 };
 
-/// Finds every function; gives the name of the first that is missing.
+/// Finds every function; gives the name of the first that is missing and that
+/// no supported driver lacks.
 const char *bindAll(void *library, CudaDriver &driver) {
   const char *missing = nullptr;
+  auto bindIfPresent = [&](auto &function, const char *symbol) {
+    function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(
+        dlsym(library, symbol));
+  };
   auto bind = [&](auto &function, const char *symbol) {
-    void *address = dlsym(library, symbol);
-    if (!address && !missing)
+    bindIfPresent(function, symbol);
+    if (!function && !missing)
       missing = symbol;
-    function =
-        reinterpret_cast<std::remove_reference_t<decltype(function)>>(address);
   };
 #define SACCADE_BIND(name, suffix) bind(driver.name, #name suffix)
   SACCADE_BIND(cuInit, "");
@@ -62,6 +65,7 @@ const char *bindAll(void *library, CudaDriver &driver) {
   SACCADE_BIND(cuEventSynchronize, "");
   SACCADE_BIND(cuEventElapsedTime, "");
 #undef SACCADE_BIND
+  bindIfPresent(driver.cuTensorMapEncodeTiled, "cuTensorMapEncodeTiled");
   return missing;
 }
 

@@ -9,6 +9,7 @@
 #include "runtime/Status.h"
 
 #include <cstddef>
+#include <cstdint>
 
 namespace saccade::rt {
 
@@ -47,6 +48,18 @@ enum CUjit_option : int {
   CU_JIT_ERROR_LOG_BUFFER = 5,
   CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES = 6,
   CU_JIT_LOG_VERBOSE = 12,
+};
+
+enum CUtensorMapDataType : int {
+  CU_TENSOR_MAP_DATA_TYPE_FLOAT16 = 6,
+  CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 = 9,
+};
+enum CUtensorMapInterleave : int { CU_TENSOR_MAP_INTERLEAVE_NONE = 0 };
+enum CUtensorMapSwizzle : int { CU_TENSOR_MAP_SWIZZLE_128B = 3 };
+enum CUtensorMapL2promotion : int { CU_TENSOR_MAP_L2_PROMOTION_L2_128B = 2 };
+enum CUtensorMapFloatOOBfill : int { CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE = 0 };
+struct alignas(64) CUtensorMap {
+  uint64_t opaque[16];
 };
 
 // NOLINTEND(readability-identifier-naming)
@@ -105,6 +118,14 @@ struct CudaDriver {
   CUresult (*cuEventSynchronize)(CUevent event);
   CUresult (*cuEventElapsedTime)(float *milliseconds, CUevent begin,
                                  CUevent end);
+
+  /// Null before CUDA 12.0.
+  CUresult (*cuTensorMapEncodeTiled)(
+      CUtensorMap *map, CUtensorMapDataType type, uint32_t rank, void *address,
+      const uint64_t *sizes, const uint64_t *strides, const uint32_t *box,
+      const uint32_t *elementStrides, CUtensorMapInterleave interleave,
+      CUtensorMapSwizzle swizzle, CUtensorMapL2promotion promotion,
+      CUtensorMapFloatOOBfill fill);
 
   int version = 0; ///< cuDriverGetVersion
 

@@ -126,6 +126,11 @@ private:
 
 constexpr int32_t kMaxHeads = 1 << 16;
 constexpr int32_t kMaxDim = 1 << 14;
+/// A kernel's parameters take at most 4 KB (CUDA C++ Programming Guide, "Kernel
+/// function parameters"; the larger limit needs a newer driver).
+constexpr int32_t kMaxBlockWords = 4096 / 8;
+/// Of a tensor map's box, in elements (cuTensorMapEncodeTiled).
+constexpr int32_t kMaxBoxSide = 256;
 
 DType readFloat(Fields &fields) {
   return fields.choice<DType>(
@@ -259,9 +264,60 @@ int32_t wordsOf(SlotKind kind) {
   return 0;
 }
 
-Entry readEntry(const json &object, std::string path, size_t sections,
+/// The tensor whose words begin at recipe.word, if a map can describe it.
+bool resolveMap(const Manifest &manifest, TensorMapRecipe &recipe) {
+  auto found = [&](const Slot &slot, int32_t word, int32_t dim,
+                   std::string_view part) {
+    if (recipe.word != word || bytesOf(slot.dtype) != 2)
+      return false;
+    recipe.dim = dim;
+    recipe.dtype = slot.dtype;
+    recipe.name = join("'", slot.name, "'", part);
+    return true;
+  };
+  for (const std::vector<Slot> *slots :
+       {&manifest.arguments, &manifest.results})
+    for (const Slot &slot : *slots)
+      if ((slot.kind == SlotKind::Tensor &&
+           found(slot, slot.word, slot.dim, "")) ||
+          (slot.kind == SlotKind::Cache &&
+           (found(slot, slot.word + SACCADE_CACHE_K_DATA, slot.dim,
+                  " (keys)") ||
+            found(slot, slot.word + SACCADE_CACHE_V_DATA, slot.valueDim,
+                  " (values)"))))
+        return true;
+  return false;
+}
+
+void readTensorMaps(Fields &fields, const std::string &path, Entry &entry,
+                    const Manifest &manifest, bool &good) {
+  Fields maps = fields.inner("tensor_maps");
+  if (entry.format == CodeFormat::Elf)
+    return fields.complain("tensor_maps", "left out of an entry for the CPU");
+  entry.mapWord = maps.integer("first_word", 0, kMaxBlockWords);
+  if (good && (entry.mapWord % 8 != 0 || entry.mapWord < manifest.words))
+    maps.complain("first_word", join("a multiple of 8 behind the ",
+                                     manifest.words, " words"));
+  const json &list = maps.array("maps", 1, kMaxBlockWords);
+  for (size_t i = 0; good && i < list.size(); ++i) {
+    Fields map(list[i], join(path, "tensor_maps.maps[", i, "]."), good);
+    TensorMapRecipe recipe;
+    recipe.word = map.integer("word", 0, kMaxBlockWords);
+    recipe.heads = map.integer("heads", 1, kMaxBoxSide);
+    recipe.tokens = map.integer("tokens", 1, kMaxBoxSide);
+    if (good && !resolveMap(manifest, recipe))
+      map.complain("word", "the first word of a tensor of 16-bit elements");
+    entry.maps.push_back(std::move(recipe));
+  }
+  if (good && entry.blockWords(manifest) > kMaxBlockWords)
+    fields.complain("tensor_maps",
+                    join("words and maps of at most ", 8 * kMaxBlockWords,
+                         " bytes, not ", 8 * entry.blockWords(manifest)));
+}
+
+Entry readEntry(const json &object, const std::string &path, size_t sections,
                 const Manifest &manifest, bool &good) {
-  Fields fields(object, std::move(path), good);
+  Fields fields(object, path, good);
   Entry entry;
   entry.name = fields.text("name");
   entry.kind = fields.choice<EntryKind>(
@@ -308,6 +364,8 @@ Entry readEntry(const json &object, std::string path, size_t sections,
       fields.complain(
           "group", join(heads, " query heads / ", entry.kvHeads, " KV heads"));
   }
+  if (good && fields.has("tensor_maps"))
+    readTensorMaps(fields, path, entry, manifest, good);
   return entry;
 }
 
@@ -316,6 +374,12 @@ Entry readEntry(const json &object, std::string path, size_t sections,
 constexpr size_t kMaxElements = 256;
 
 } // namespace
+
+int32_t Entry::blockWords(const Manifest &manifest) const {
+  return maps.empty() ? manifest.words
+                      : mapWord + SACCADE_TENSOR_MAP_WORDS *
+                                      static_cast<int32_t>(maps.size());
+}
 
 bool Manifest::hasTable(TableKind kind) const {
   return std::ranges::any_of(arguments, [&](const Slot &slot) {
@@ -384,11 +448,10 @@ Status saccade::rt::parseManifest(std::string_view text, size_t sections,
     }
     manifest.entries.push_back(std::move(entry));
   }
-  // A kernel's parameters take at most 4 KB (CUDA C++ Programming Guide,
-  // "Kernel function parameters"; the larger limit needs a newer driver).
-  if (good && manifest.words * 8 > 4096)
-    fields.complain("arguments", join("at most 4096 bytes of words, not ",
-                                      manifest.words * 8));
+  if (good && manifest.words > kMaxBlockWords)
+    fields.complain("arguments",
+                    join("at most ", 8 * kMaxBlockWords,
+                         " bytes of words, not ", manifest.words * 8));
   return good ? SACCADE_OK : SACCADE_BAD_BLOB;
 }
 

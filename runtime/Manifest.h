@@ -44,6 +44,19 @@ struct Slot {
 enum class EntryKind { Attend, Append };
 enum class CodeFormat { Ptx, Cubin, Elf };
 
+/// A tensor map that an entry reads: which tensor, and the box that one copy
+/// moves.
+struct TensorMapRecipe {
+  int32_t word = 0;   ///< the tensor's first word
+  int32_t heads = 0;  ///< of the box
+  int32_t tokens = 0; ///< of the box
+  int32_t dim = 0;    ///< of the tensor
+  DType dtype = DType::BF16;
+  std::string name; ///< of the tensor, for messages: "'kv' (keys)"
+};
+
+struct Manifest;
+
 /// A function to launch over work items.
 struct Entry {
   std::string name;
@@ -59,6 +72,11 @@ struct Entry {
   int32_t binary = 0;
   double alpha = 1, beta = 1;  ///< cost = alpha * rows + beta * keys
   std::vector<int32_t> caches; ///< argument indices
+  int32_t mapWord = 0;         ///< where tensor maps begin in its block
+  std::vector<TensorMapRecipe> maps;
+
+  /// Words of its block, maps among them.
+  int32_t blockWords(const Manifest &manifest) const;
 };
 
 struct Manifest {
@@ -68,7 +86,7 @@ struct Manifest {
   std::vector<Slot> arguments, results;
   std::vector<Entry> entries;
   std::vector<int32_t> caches; ///< argument indices of the caches
-  int32_t words = 0;           ///< of the block that an entry receives
+  int32_t words = 0; ///< that every entry receives, without tensor maps
 
   bool isCpu() const { return target.starts_with("cpu"); }
   bool hasTable(TableKind kind) const;

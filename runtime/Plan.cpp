@@ -103,6 +103,7 @@ Status SaccadePlan::create(SaccadeModule &module, DLDevice device,
       PlanMemory::layOut(manifest, plan->limits, plan->ctas, plan->memory));
   if (!hostOnly)
     SACCADE_TRY(plan->allocate(capacity));
+  plan->maps.resize(manifest.entries.size());
   // The empty batch.
   plan->batch.caches.resize(manifest.caches.size());
   for (size_t e = 0; e < manifest.entries.size(); ++e)
@@ -218,10 +219,13 @@ void SaccadePlan::putTables(size_t entry) {
 
 Status SaccadePlan::run(std::span<const SaccadeArgument> values, void *stream) {
   const Manifest &manifest = module.manifest();
+  bool hasMaps = std::ranges::any_of(
+      manifest.entries, [](const Entry &entry) { return !entry.maps.empty(); });
   if (flags & SACCADE_PLAN_HOST_ONLY)
     return invalid("@", manifest.kernel,
                    ": expects a plan for a device, but got a host-only one");
-  SACCADE_TRY(bindArguments(manifest, batch, device, values, words));
+  SACCADE_TRY(bindArguments(manifest, batch, device, values, words,
+                            hasMaps ? &extents : nullptr));
   for (size_t e = 0; e < manifest.entries.size(); ++e) {
     const Entry &entry = manifest.entries[e];
     int32_t grid = work[e].ctas();
@@ -234,6 +238,9 @@ Status SaccadePlan::run(std::span<const SaccadeArgument> values, void *stream) {
     }
     CudaScope scope(cuda->device());
     const CudaDriver &driver = cuda->device().driver();
+    if (!entry.maps.empty())
+      SACCADE_TRY(
+          maps[e].put(driver, manifest, entry, extents, workspace, words));
     void *parameters[] = {words.data()};
     SACCADE_TRY(driver.check(
         driver.cuLaunchKernel(cuda->function(e).handle, grid, 1, 1,

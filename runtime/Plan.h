@@ -7,6 +7,7 @@
 
 #include "runtime/Module.h"
 #include "runtime/PlanMemory.h"
+#include "runtime/TensorMaps.h"
 #include "runtime/UploadRing.h"
 
 #include <optional>
@@ -50,7 +51,10 @@ private:
 
   saccade::rt::Batch batch;
   std::vector<saccade::rt::EntryWork> work; ///< per entry
-  std::vector<uint64_t> words;              ///< of a run, kept for its memory
+  /// Of a run, kept for their memory.
+  std::vector<uint64_t> words;
+  std::vector<saccade::rt::TensorExtent> extents;
+  std::vector<saccade::rt::TensorMaps> maps; ///< per entry
   std::string text; ///< of describe; "" when out of date
 };
 

@@ -64,6 +64,13 @@
  *       shared_bytes   dynamic shared memory of a block; CPU: 0
  *       binary         index of the section that holds the code
  *       format         "ptx" | "cubin" | "elf"
+ *       tensor_maps?   {"first_word": 32, "maps": [{"word": 8, "heads": 1,
+ *                      "tokens": 80}, ...]}: the tensor maps behind the words,
+ *                      the first at first_word, a multiple of 8. Each describes
+ *                      the tensor of 16-bit elements whose words begin at word
+ *                      (a tensor, the keys or the values of a cache) in boxes of
+ *                      64 columns x heads x tokens x 1, each side 256 at most,
+ *                      with the 128-byte swizzle; what lies outside reads as 0
  *       cost?          {"alpha": 1.0, "beta": 1.0}: an item costs
  *                      alpha * rows + beta * keys, in any unit
  *

@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-#define SACCADE_ABI_VERSION 1
+#define SACCADE_ABI_VERSION 2
 
 /* Positions, lengths and run-time integers stay below this magnitude. */
 #define SACCADE_MAX_POSITION (1 << 30)
@@ -68,6 +68,12 @@ typedef struct SaccadeSegment {
  * (arguments, then results of attn.return). Pointers are device or host
  * addresses as the target requires; strides are in elements; the innermost
  * stride is 1. A GPU entry receives the block by value, a CPU entry by address.
+ *
+ * Behind the words of a GPU entry may lie tensor maps (PTX ISA, "Tensor-map"),
+ * of SACCADE_TENSOR_MAP_WORDS words each, from a word on that is a multiple of
+ * eight: the driver then puts the block at a multiple of 64 bytes, as maps need.
+ * Which tensors they describe, and in what boxes, says the manifest (Blob.h). A
+ * map has four dimensions: column, head, token, batch (of a paged cache: page).
  */
 enum SaccadeHeaderWord {
   SACCADE_WORD_ITEMS = 0,     /* const SaccadeWorkItem *                       */
@@ -107,6 +113,9 @@ enum SaccadeCacheWord {
                                writes, so no id reaches foreign memory         */
   SACCADE_CACHE_WORDS = 12
 };
+
+/* A tensor map, as cuTensorMapEncodeTiled writes it: 128 bytes. */
+enum { SACCADE_TENSOR_MAP_WORDS = 16 };
 
 /* A scalar: f32 bits or i32 in the low half. */
 enum { SACCADE_SCALAR_WORDS = 1 };

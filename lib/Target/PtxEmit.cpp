@@ -50,18 +50,24 @@ llvm::SmallVector<GpuEntry> saccade::gpuEntries(mlir::ModuleOp module) {
   for (auto function : module.getOps<mlir::LLVM::LLVMFuncOp>()) {
     auto threads = function->getAttrOfType<mlir::DenseI32ArrayAttr>(
         mlir::NVVM::NVVMDialect::getMaxntidAttrName());
-    auto words = function.getNumArguments()
-                     ? function.getArgAttrOfType<mlir::TypeAttr>(
-                           0, mlir::LLVM::LLVMDialect::getByValAttrName())
-                     : nullptr;
-    if (!threads || !words)
+    bool takesWords =
+        function.getNumArguments() &&
+        function.getArgAttr(0, mlir::LLVM::LLVMDialect::getByValAttrName());
+    if (!threads || !takesWords)
       continue;
     auto shared =
         function->getAttrOfType<mlir::IntegerAttr>("tile.shared_bytes");
-    entries.push_back(
-        {function.getName().str(), threads[0], shared ? shared.getInt() : 0,
-         int64_t(mlir::cast<mlir::LLVM::LLVMArrayType>(words.getValue())
-                     .getNumElements())});
+    GpuEntry &entry = entries.emplace_back();
+    entry.name = function.getName().str();
+    entry.threads = threads[0];
+    entry.sharedBytes = shared ? shared.getInt() : 0;
+    auto mapWord = function->getAttrOfType<mlir::IntegerAttr>("tile.map_word");
+    auto maps = function->getAttrOfType<mlir::ArrayAttr>("tile.tensor_maps");
+    if (!mapWord || !maps)
+      continue;
+    entry.mapWord = mapWord.getInt();
+    for (auto map : maps.getAsRange<mlir::DenseI64ArrayAttr>())
+      entry.maps.push_back({map[0], map[1], map[2]});
   }
   return entries;
 }

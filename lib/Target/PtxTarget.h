@@ -10,6 +10,7 @@
 
 #include "mlir/IR/BuiltinOps.h"
 
+#include <array>
 #include <optional>
 #include <string>
 
@@ -36,7 +37,10 @@ struct GpuEntry {
   std::string name;
   int64_t threads;     // of a CTA
   int64_t sharedBytes; // dynamic shared memory of a CTA
-  int64_t words;       // 64-bit argument words that it takes by value
+  /// Tensor maps behind its words: the word of the first (tile.map_word), and
+  /// of each the tensor's word, heads and tokens (tile.tensor_maps).
+  int64_t mapWord = 0;
+  llvm::SmallVector<std::array<int64_t, 3>> maps;
 };
 llvm::SmallVector<GpuEntry> gpuEntries(mlir::ModuleOp module);
 

@@ -248,6 +248,29 @@ CUresult cuEventSynchronize(CUevent) {
   mock().drain();
   return 0;
 }
+CUresult cuTensorMapEncodeTiled(
+    CUtensorMap *map, CUtensorMapDataType type, uint32_t rank, void *address,
+    const uint64_t *sizes, const uint64_t *strides, const uint32_t *box,
+    const uint32_t *elementStrides, CUtensorMapInterleave interleave,
+    CUtensorMapSwizzle swizzle, CUtensorMapL2promotion promotion,
+    CUtensorMapFloatOOBfill fill) {
+  MOCK(cuTensorMapEncodeTiled);
+  if (reinterpret_cast<uintptr_t>(map) % 64 != 0 || rank < 1 || rank > 5)
+    return 1; // CUDA_ERROR_INVALID_VALUE
+  mock().tensorMaps.push_back({type,
+                               address,
+                               {sizes, sizes + rank},
+                               {strides, strides + rank - 1},
+                               {box, box + rank},
+                               {elementStrides, elementStrides + rank},
+                               interleave,
+                               swizzle,
+                               promotion,
+                               fill});
+  *map = {};
+  map->opaque[0] = mock().tensorMaps.size();
+  return 0;
+}
 CUresult cuEventElapsedTime(float *milliseconds, CUevent, CUevent) {
   *milliseconds = 1.5f;
   return 0;

@@ -33,6 +33,16 @@ struct MockCuda {
     void *stream;
   };
   std::vector<Launch> launches;
+  /// What cuTensorMapEncodeTiled was given. Map number i begins with the bytes
+  /// of uint64_t(i + 1).
+  struct TensorMap {
+    int type;
+    void *address;
+    std::vector<uint64_t> sizes, strides;
+    std::vector<uint32_t> box, elementStrides;
+    int interleave, swizzle, promotion, fill;
+  };
+  std::vector<TensorMap> tensorMaps;
   int64_t allocated = 0; ///< device allocations that are alive
   int64_t pinned = 0;
   int64_t modules = 0;

@@ -39,8 +39,8 @@ MockCuda *const mock = [] {
   return reinterpret_cast<MockCuda *(*)()>(dlsym(library, kMockCudaSymbol))();
 }();
 
-/// A GPU form of the sample kernel, whose code names its entry.
-json gpuManifest() {
+/// A GPU form of the sample kernel that PlainKernel can stand for.
+json pagedManifest() {
   json object = manifest("paged");
   object["target"] = "sm_90a";
   object["entries"][0]["format"] = "ptx";
@@ -65,7 +65,7 @@ struct Fixture {
     CHECK(mock->contextDepth == 0);
   }
 
-  SaccadeStatus load(const json &object = gpuManifest(),
+  SaccadeStatus load(const json &object = pagedManifest(),
                      std::string_view code = ".entry attend") {
     std::string bytes = blob(object, code);
     return saccade_module_load(bytes.data(), bytes.size(), nullptr, &module);
@@ -217,6 +217,54 @@ TEST_CASE("cuda: a replayed launch computes the next plan") {
   CHECK(f.lse.data[8] == doctest::Approx(0.5 + std::log(6)));
 }
 
+TEST_CASE("cuda: a launch carries tensor maps behind its words") {
+  Fixture f;
+  json object = gpuManifest();
+  object["entries"].push_back(object["entries"][0]);
+  object["entries"][0]["tensor_maps"] = {
+      {"first_word", 40},
+      {"maps",
+       {{{"word", 8}, {"heads", 1}, {"tokens", 16}},
+        {{"word", 12}, {"heads", 1}, {"tokens", 16}}}}};
+  object["entries"][1]["tensor_maps"] = {
+      {"first_word", 32},
+      {"maps", {{{"word", 4}, {"heads", 2}, {"tokens", 64}}}}};
+  std::vector<uint64_t> seen;
+  mock->kernels["attend"] = [&](const uint64_t *words, int cta) {
+    if (cta == 0)
+      seen.insert(seen.end(), {words[32], words[40], words[56]});
+  };
+  REQUIRE(f.load(object) == SACCADE_OK);
+  REQUIRE(f.create() == SACCADE_OK);
+  REQUIRE(f.update() == SACCADE_OK);
+  // 16-bit elements, in the memory of the fixture's f32 ones.
+  for (Tensor<float> *tensor : {&f.q, &f.k, &f.v, &f.o})
+    tensor->view.dtype = {kDLBfloat, 16, 1};
+  REQUIRE(f.run() == SACCADE_OK);
+  REQUIRE(mock->tensorMaps.size() == 3);
+  CHECK(mock->tensorMaps[0].address == f.k.data.data());
+  CHECK(mock->tensorMaps[0].sizes == std::vector<uint64_t>{8, 2, 4, 4});
+  CHECK(mock->tensorMaps[0].strides == std::vector<uint64_t>{16, 32, 128});
+  CHECK(mock->tensorMaps[0].box == std::vector<uint32_t>{64, 1, 16, 1});
+  CHECK(mock->tensorMaps[0].swizzle == 3);
+  CHECK(mock->tensorMaps[1].address == f.v.data.data());
+  CHECK(mock->tensorMaps[2].sizes == std::vector<uint64_t>{8, 4, 3, 1});
+  REQUIRE(seen.size() == 6);
+  CHECK(seen[1] == 1);
+  CHECK(seen[2] == 2);
+  CHECK(seen[3] == 3);
+  REQUIRE(f.run() == SACCADE_OK);
+  CHECK(mock->tensorMaps.size() == 3); // made once
+  mock->failures["cuTensorMapEncodeTiled"] = 1;
+  REQUIRE(f.run() == SACCADE_OK);
+  f.q.data.resize(200);
+  f.q.view.data = &f.q.data[100];
+  CHECK(failed(f.run(), SACCADE_DRIVER_ERROR,
+               "cuda: @sample: cuTensorMapEncodeTiled of 'q' with sizes [8, 4, "
+               "3, 1], strides of [16, 64, 192] bytes and box [64, 2, 64, 1]: "
+               "CUDA_ERROR_MOCK (1): made to fail"));
+}
+
 TEST_CASE("cuda: plans are not overwritten before the device has read them") {
   Fixture f;
   REQUIRE(f.load() == SACCADE_OK);
@@ -243,7 +291,7 @@ TEST_CASE("cuda: plans are not updated within a capture") {
 }
 
 TEST_CASE("cuda: refuses what the device cannot run") {
-  json object = gpuManifest();
+  json object = pagedManifest();
   {
     Fixture f;
     object["target"] = "sm_100a";
@@ -254,7 +302,7 @@ TEST_CASE("cuda: refuses what the device cannot run") {
   }
   {
     Fixture f;
-    object = gpuManifest();
+    object = pagedManifest();
     object["driver"] = 13010;
     REQUIRE(f.load(object) == SACCADE_OK);
     CHECK(
@@ -264,7 +312,7 @@ TEST_CASE("cuda: refuses what the device cannot run") {
   }
   {
     Fixture f;
-    object = gpuManifest();
+    object = pagedManifest();
     object["entries"][0]["shared_bytes"] = 240000;
     REQUIRE(f.load(object) == SACCADE_OK);
     CHECK(
@@ -318,7 +366,7 @@ TEST_CASE("cuda: the driver's refusals are quoted") {
   }
   {
     Fixture f;
-    REQUIRE(f.load(gpuManifest(), ".entry other") == SACCADE_OK);
+    REQUIRE(f.load(pagedManifest(), ".entry other") == SACCADE_OK);
     CHECK(failed(
         f.create(), SACCADE_DRIVER_ERROR,
         "cuda: @sample: cuModuleGetFunction of 'attend': CUDA_ERROR_MOCK "
@@ -383,7 +431,7 @@ TEST_CASE("cuda: without a driver" * doctest::skip()) {
   CHECK(std::string(saccade_last_error())
             .starts_with("cuda: expects the driver's library, but "));
   CHECK(saccade_device_info(kHost, &info) == SACCADE_OK);
-  std::string bytes = blob(gpuManifest());
+  std::string bytes = blob(pagedManifest());
   SaccadeModule *module = nullptr;
   REQUIRE(saccade_module_load(bytes.data(), bytes.size(), nullptr, &module) ==
           SACCADE_OK);

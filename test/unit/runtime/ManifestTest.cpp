@@ -58,7 +58,7 @@ TEST_CASE("blob: says what is wrong") {
   CHECK(refusesBlob(other, "expects the magic bytes of a compiled kernel"));
   other = bytes;
   other[8] = 99;
-  CHECK(refusesBlob(other, "expects ABI version 1, but got 99"));
+  CHECK(refusesBlob(other, "expects ABI version 2, but got 99"));
   std::string size = std::to_string(bytes.size());
   CHECK(refusesBlob(bytes + "x", "expects " + size + " bytes, but got " +
                                      std::to_string(bytes.size() + 1)));
@@ -120,8 +120,8 @@ TEST_CASE("manifest: says what is wrong") {
     change(object);
     return object;
   };
-  CHECK(refuses(with([](json &m) { m["abi"] = 2; }),
-                "expects 'abi' to be an integer in 1..1, but got 2"));
+  CHECK(refuses(with([](json &m) { m["abi"] = 1; }),
+                "expects 'abi' to be an integer in 2..2, but got 1"));
   CHECK(refuses(with([](json &m) { m.erase("build"); }),
                 "expects 'build' to be a string, but got nothing"));
   CHECK(refuses(with([](json &m) { m["arguments"][0]["dtype"] = "f64"; }),
@@ -161,6 +161,85 @@ TEST_CASE("manifest: says what is wrong") {
       refuses(with([](json &m) { m["entries"][0]["cost"] = {{"alpha", -1}}; }),
               "expects 'entries[0].cost.alpha' to be a number in 0..1e12, but "
               "got -1"));
+}
+
+TEST_CASE("manifest: tensor maps") {
+  auto with = [](auto change) {
+    json object = gpuManifest();
+    object["entries"][0]["tensor_maps"] = {
+        {"first_word", 32},
+        {"maps",
+         {{{"word", 4}, {"heads", 2}, {"tokens", 64}},
+          {{"word", 8}, {"heads", 1}, {"tokens", 80}},
+          {{"word", 12}, {"heads", 1}, {"tokens", 80}},
+          {{"word", 21}, {"heads", 2}, {"tokens", 64}}}}};
+    change(object["entries"][0]["tensor_maps"], object);
+    return object;
+  };
+  Manifest sample = parsed(with([](json &, json &) {}));
+  const Entry &entry = sample.entries[0];
+  CHECK(entry.mapWord == 32);
+  CHECK(entry.blockWords(sample) == 32 + 4 * 16);
+  REQUIRE(entry.maps.size() == 4);
+  CHECK(entry.maps[1].word == 8);
+  CHECK(entry.maps[1].heads == 1);
+  CHECK(entry.maps[1].tokens == 80);
+  CHECK(entry.maps[1].dim == 8);
+  CHECK(entry.maps[1].dtype == DType::BF16);
+  CHECK(entry.maps[0].name == "'q'");
+  CHECK(entry.maps[2].name == "'kv' (values)");
+  CHECK(entry.maps[3].name == "'o'");
+  CHECK(parsed(gpuManifest()).entries[0].blockWords(sample) == 29);
+
+  const std::string at = "expects 'entries[0].tensor_maps";
+  CHECK(refuses(with([](json &maps, json &) { maps["first_word"] = 36; }),
+                at + ".first_word' to be a multiple of 8 behind the 29 words, "
+                     "but got 36"));
+  CHECK(refuses(with([](json &maps, json &) { maps["first_word"] = 24; }),
+                at + ".first_word' to be a multiple of 8 behind the 29 words, "
+                     "but got 24"));
+  CHECK(refuses(with([](json &maps, json &) { maps["maps"][1]["word"] = 9; }),
+                at + ".maps[1].word' to be the first word of a tensor of "
+                     "16-bit elements, but got 9"));
+  CHECK(refuses(with([](json &maps, json &) { maps["maps"][1]["word"] = 25; }),
+                at + ".maps[1].word' to be the first word of a tensor of "
+                     "16-bit elements, but got 25")); // the LSE
+  CHECK(
+      refuses(with([](json &, json &m) { m["arguments"][0]["dtype"] = "f32"; }),
+              at + ".maps[0].word' to be the first word of a tensor of "
+                   "16-bit elements, but got 4"));
+  CHECK(
+      refuses(with([](json &maps, json &) { maps["maps"][2]["tokens"] = 257; }),
+              at + ".maps[2].tokens' to be an integer in 1..256, but got "
+                   "257"));
+  CHECK(refuses(with([](json &maps, json &) { maps["maps"][2]["heads"] = 0; }),
+                at + ".maps[2].heads' to be an integer in 1..256, but got 0"));
+  CHECK(refuses(with([](json &maps, json &) { maps["maps"] = json::array(); }),
+                at + ".maps' to be an array of 1..512 elements, but got []"));
+  Manifest ignored;
+  CHECK(parseManifest(
+            with([](json &maps, json &) { maps["first_word"] = 456; }).dump(),
+            1, ignored) == SACCADE_BAD_BLOB);
+  CHECK(std::string(saccade_last_error())
+            .starts_with("manifest: " + at +
+                         "' to be words and maps of at most 4096 bytes, not "
+                         "4160, but got {"));
+  CHECK(parseManifest(with([](json &, json &m) {
+                        m["target"] = "cpu:test";
+                        m["entries"][0]["format"] = "elf";
+                      }).dump(),
+                      1, ignored) == SACCADE_BAD_BLOB);
+  CHECK(std::string(saccade_last_error())
+            .starts_with("manifest: " + at +
+                         "' to be left out of an entry for the CPU, but got"));
+
+  json flat = with([](json &, json &) {}).flatten();
+  for (auto &[path, value] : flat.items())
+    for (const json &wrong : {json(), json(-1), json("x"), json::array()}) {
+      json object = with([](json &, json &) {});
+      object[json::json_pointer(path)] = wrong;
+      (void)parseManifest(object.dump(), 1, ignored);
+    }
 }
 
 TEST_CASE("manifest: survives any one field of any wrong type") {

@@ -62,6 +62,18 @@ inline json manifest(const char *layout = "paged") {
           {"entries", {attend()}}};
 }
 
+/// The sample kernel with 16-bit elements, for a GPU.
+inline json gpuManifest() {
+  json object = manifest("paged");
+  object["target"] = "sm_90a";
+  for (json *slot : {&object["arguments"][0], &object["arguments"][1],
+                     &object["results"][0]})
+    (*slot)["dtype"] = "bf16";
+  object["entries"][0]["format"] = "ptx";
+  object["entries"][0]["threads"] = 128;
+  return object;
+}
+
 inline std::string blob(const json &manifest, std::string_view code = "code") {
   return writeBlob(manifest.dump(), {code});
 }
