@@ -88,14 +88,12 @@ public:
   Panels(TileType type, bool alongColumns)
       : layout(type), alongColumns(alongColumns) {}
 
-  /// The low word for the tile's part that begins at a byte, in a form that
-  /// stays uniform: what the base of shared memory is added to later is not.
-  Scalar lowWord(ImplicitLocOpBuilder &b, Scalar byte, bool isFixed) const {
+  /// The low word for the tile's part that begins at a byte.
+  Scalar lowWord(ImplicitLocOpBuilder &b, Scalar byte) const {
     // Where depth runs along rows, the next panel holds the next 64 columns of
     // the product; where it runs along columns, no instruction reads two.
     int64_t leading = alongColumns ? 1 : layout.panelBytes() / 16;
-    Scalar word = sharedAddress(b, byte) / 16 + (leading << 16);
-    return isFixed ? word : uniform(b, word);
+    return sharedAddress(b, byte) / 16 + (leading << 16);
   }
   /// What to add to it for depth `k` and more.
   int64_t step(int64_t k) const {
@@ -110,8 +108,6 @@ private:
   SharedLayout layout;
   bool alongColumns;
 };
-
-bool isConstant(Value value) { return matchPattern(value, m_Constant()); }
 
 struct LowerIssueDot : TilePattern<IssueDotOp> {
   using TilePattern::TilePattern;
@@ -136,16 +132,14 @@ struct LowerIssueDot : TilePattern<IssueDotOp> {
     if (isa<SharedAttr>(lhs.getLayout())) {
       Scalar slab =
           Scalar{&b, facts.group} * (kGroupRows * SharedLayout(lhs).pitch());
-      leftWord = code.read(Panels(lhs, true).lowWord(
-          b, slab + adaptor.getLhs(), isConstant(adaptor.getLhs())));
+      leftWord =
+          code.read(Panels(lhs, true).lowWord(b, slab + adaptor.getLhs()));
     } else {
       for (Value word : toRegisters(b, adaptor.getLhs()))
         left.push_back(code.read(word));
     }
-    std::string rightWord =
-        code.read(Panels(rhs, transposed)
-                      .lowWord(b, Scalar{&b, adaptor.getRhs()},
-                               isConstant(adaptor.getRhs())));
+    std::string rightWord = code.read(
+        Panels(rhs, transposed).lowWord(b, Scalar{&b, adaptor.getRhs()}));
 
     std::string text;
     llvm::raw_string_ostream os(text);

@@ -219,8 +219,19 @@ struct LowerGet : TilePattern<GetOp> {
     // What cp.async wrote is seen by wgmma only after a fence where it is read.
     if (pipe->getCopy() == CopyKind::gather)
       fenceAsyncProxy(b);
-    rewriter.replaceOp(get, stage.offset().value);
+    rewriter.replaceOp(get, uniformOffset(b, *pipe, stage.offset()).value);
     return success();
+  }
+
+private:
+  /// An offset to which the start of shared memory can be added without losing
+  /// the register of which ptxas knows that it is uniform: it is subtracted
+  /// here.
+  Scalar uniformOffset(ImplicitLocOpBuilder &b, PipeOp pipe,
+                       Scalar offset) const {
+    if (pipe.getType().getStages() == 1)
+      return offset;
+    return uniform(b, sharedAddress(b, offset)) - sharedAddress(b, i32(b, 0));
   }
 };
 

@@ -27,3 +27,13 @@ tile.entry @product_has_columns attend #items #schedule {
   // expected-error @+1 {{expects a product of at least 2 columns on the CPU}}
   %z = tile.dot %x, %y : !tile.tile<16x16xf32>, !tile.tile<16x1xf32> -> !tile.tile<16x1xf32>
 }
+
+// -----
+
+#items = #tile.items<rows = 16, group = 1, heads = 1, keys = 16, row_block = 0>
+#schedule = #tile.schedule<rows = 16, keys = 16, warps = 1, weights = f32>
+tile.entry @cpu_threads_have_no_roles attend #items #schedule {
+^bb0(%words: !tile.words):
+  // expected-error @+1 {{expects an operation on tiles that the CPU has a lowering for}}
+  %pipe = tile.pipe gather : !tile.pipe<16x16xbf16, stages = 1>
+}

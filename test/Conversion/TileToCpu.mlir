@@ -76,3 +76,24 @@ tile.entry @multiplies_live_rows attend #items #schedule {
     tile.yield %offset, %there : i64, i1
   } : !tile.tile<64x64xf32>
 }
+
+// -----
+
+// CHECK-LABEL: func.func @rows_are_scaled
+tile.entry @rows_are_scaled attend
+    #tile.items<rows = 16, group = 1, heads = 1, keys = 16, row_block = 0>
+    #tile.schedule<rows = 16, keys = 16, warps = 1, weights = f32> {
+^bb0(%words: !tile.words):
+  %x = tile.word %words[4] : f32
+  %to = tile.word %words[5] : !tile.address
+  %c0 = arith.constant 0 : i64
+  %there = arith.constant true
+  %a = tile.fill %x : f32 -> !tile.tile<16x16xf32>
+  %f = tile.fill %x : f32 -> !tile.tile<16x1xf32>
+  // CHECK: arith.mulf {{.*}} : vector<16xf32>
+  %b = tile.scale_rows %a by %f : !tile.tile<16x16xf32>, !tile.tile<16x1xf32>
+  tile.store %b to %to rows {
+  ^bb0(%row: i32):
+    tile.yield %c0, %there : i64, i1
+  } : !tile.tile<16x16xf32>
+}
