@@ -27,6 +27,13 @@ public:
     SharedLayout layout(pipe.getType().getTile());
     return number * layout.bytes() + layout.getOffset();
   }
+  /// The same in a register of which ptxas knows that it is uniform, and still
+  /// does when the start of shared memory is added: it is subtracted here.
+  Scalar uniformOffset() {
+    if (stages() == 1)
+      return offset();
+    return uniform(b, sharedAddress(b, offset())) - sharedAddress(b, i32(b, 0));
+  }
   Value full() { return sharedPointer(b, barrier(0)); }
   Value empty() { return sharedPointer(b, barrier(8)); }
   Scalar fullAddress() { return sharedAddress(b, barrier(0)); }
@@ -93,24 +100,15 @@ public:
         boxRows(put.getBox()->rows()),
         boxes(put.getPipe().getType().getTile().getRows() / boxRows) {}
 
-  /// Head, token and batch of each box.
+  /// Finds head, token and batch of the boxes, one a lane: that may take a
+  /// look-up of a page.
   void findBoxes() {
-    if (boxes == 1) {
-      coordinates.push_back(cloneBody(b, put.getBoxes(), i32(b, 0).value));
-      return;
-    }
-    // A box a lane: what finds it may look up a page.
     Scalar lane = Thread(b).lane;
-    coordinates.resize(boxes);
     for (int64_t first = 0; first < boxes; first += kWarpSize) {
-      int64_t count = std::min(kWarpSize, boxes - first);
-      Scalar box = lane.min(count - 1) + first;
-      SmallVector<Value> mine =
-          cloneBody(b, put.getBoxes(), (box * boxRows).value);
-      for (int64_t i = 0; i < count; ++i)
-        for (Value value : mine)
-          coordinates[first + i].push_back(
-              isSame(value) ? value : shuffleFrom(b, value, i32(b, i)));
+      Scalar box =
+          boxes == 1 ? i32(b, 0)
+                     : lane.min(std::min(kWarpSize, boxes - first) - 1) + first;
+      found.push_back(cloneBody(b, put.getBoxes(), (box * boxRows).value));
     }
   }
 
@@ -118,31 +116,57 @@ public:
     return boxes * layout.panels() * boxRows * kPanelBytes;
   }
 
-  void copy(Scalar to, Value barrier) {
-    for (int64_t box = 0; box < boxes; ++box)
-      for (int64_t panel = 0; panel < layout.panels(); ++panel) {
-        SmallVector<Value> operands{
-            sharedAddress(b, to + (panel * layout.panelBytes() +
-                                   box * boxRows * kPanelBytes)),
-            map, i32(b, panel * layout.panelColumns())};
-        llvm::append_range(operands, coordinates[box]);
-        operands.push_back(barrier);
-        assembly(b, {},
-                 "cp.async.bulk.tensor.4d.shared::cluster.global.tile.mbarrier"
-                 "::complete_tx::bytes [$0], [$1, {$2, $3, $4, $5}], [$6];",
-                 "r,l,r,r,r,r,r", operands);
-      }
+  /// A few boxes at a time, since their coordinates take registers.
+  void copy(Value isElected, Scalar to, Value barrier) {
+    for (int64_t box = 0; box < boxes; box += kAtOnce) {
+      SmallVector<SmallVector<Value>> coordinates;
+      int64_t end = std::min(boxes, box + kAtOnce);
+      for (int64_t i = box; i < end; ++i)
+        coordinates.push_back(coordinatesOf(i));
+      auto branch = scf::IfOp::create(b, isElected, false);
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(branch.thenBlock());
+      for (int64_t i = box; i < end; ++i)
+        copyBox(i, coordinates[i - box], to, barrier);
+    }
   }
 
 private:
   static constexpr int64_t kPanelBytes = 128; // of a row in a panel
+  static constexpr int64_t kAtOnce = 5;
 
   ImplicitLocOpBuilder &b;
   PutOp put;
   Value map;
   SharedLayout layout;
   int64_t boxRows, boxes;
-  SmallVector<SmallVector<Value>> coordinates;
+  /// What each lane has found; of box `i`, lane `i % 32`, in the round `i /
+  /// 32`.
+  SmallVector<SmallVector<Value>> found;
+
+  SmallVector<Value> coordinatesOf(int64_t box) {
+    return llvm::map_to_vector(
+        found[box / kWarpSize], [&](Value value) -> Value {
+          return boxes == 1 || isSame(value)
+                     ? value
+                     : shuffleFrom(b, value, i32(b, box % kWarpSize));
+        });
+  }
+
+  void copyBox(int64_t box, ValueRange coordinates, Scalar to, Value barrier) {
+    for (int64_t panel = 0; panel < layout.panels(); ++panel) {
+      SmallVector<Value> operands{
+          sharedAddress(b, to + (panel * layout.panelBytes() +
+                                 box * boxRows * kPanelBytes)),
+          map, i32(b, panel * layout.panelColumns())};
+      llvm::append_range(operands, coordinates);
+      operands.push_back(barrier);
+      assembly(b, {},
+               "cp.async.bulk.tensor.4d.shared::cluster.global.tile.mbarrier"
+               "::complete_tx::bytes [$0], [$1, {$2, $3, $4, $5}], [$6];",
+               "r,l,r,r,r,r,r", operands);
+    }
+  }
 
   /// Whether a coordinate is the same for all boxes: it was not cloned.
   bool isSame(Value value) {
@@ -183,22 +207,25 @@ private:
     boxes.findBoxes();
     stage.waitEmpty();
     Value one = NVVM::ElectSyncOp::create(b, b.getI1Type(), Value());
-    oneLaneIf(b, one);
-    NVVM::MBarrierArriveExpectTxOp::create(
-        b, Type(), stage.full(), i32(b, boxes.bytes()), NVVM::MemScopeKind::CTA,
-        /*relaxed=*/false, /*predicate=*/Value());
-    boxes.copy(stage.offset(), stage.fullAddress());
+    {
+      OpBuilder::InsertionGuard guard(b);
+      oneLaneIf(b, one);
+      NVVM::MBarrierArriveExpectTxOp::create(
+          b, Type(), stage.full(), i32(b, boxes.bytes()),
+          NVVM::MemScopeKind::CTA, /*relaxed=*/false, /*predicate=*/Value());
+    }
+    boxes.copy(one, stage.offset(), stage.fullAddress());
     return success();
   }
 
   LogicalResult putRows(ImplicitLocOpBuilder &b, PutOp put, Value base,
                         Stage &stage) const {
     TileType type = put.getPipe().getType().getTile();
-    Thread thread(b);
+    Thread thread = Thread::local(b);
     thread.warp = thread.warp - facts.warps;
     RowGather gather(b, type, thread, kGroupWarps, base, put.getRows());
     stage.waitEmpty();
-    copyAsync(b, gather, SharedTile(b, type, stage.offset()));
+    copyAsync(b, gather, SharedTile(b, type, stage.uniformOffset()));
     NVVM::CpAsyncMBarrierArriveOp::create(b, stage.full(), /*noinc=*/true);
     return success();
   }
@@ -219,19 +246,8 @@ struct LowerGet : TilePattern<GetOp> {
     // What cp.async wrote is seen by wgmma only after a fence where it is read.
     if (pipe->getCopy() == CopyKind::gather)
       fenceAsyncProxy(b);
-    rewriter.replaceOp(get, uniformOffset(b, *pipe, stage.offset()).value);
+    rewriter.replaceOp(get, stage.uniformOffset().value);
     return success();
-  }
-
-private:
-  /// An offset to which the start of shared memory can be added without losing
-  /// the register of which ptxas knows that it is uniform: it is subtracted
-  /// here.
-  Scalar uniformOffset(ImplicitLocOpBuilder &b, PipeOp pipe,
-                       Scalar offset) const {
-    if (pipe.getType().getStages() == 1)
-      return offset;
-    return uniform(b, sharedAddress(b, offset)) - sharedAddress(b, i32(b, 0));
   }
 };
 

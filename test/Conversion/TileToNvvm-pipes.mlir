@@ -19,15 +19,16 @@ tile.entry @boxes attend
   %there = arith.constant true
   // CHECK: nvvm.setmaxregister decrease
   tile.roles load 40 {
-    // Each box is found by a lane; what is the same for all is not passed on.
+    // Each box is found by a lane, before there is room for it.
     // CHECK: llvm.load {{.*}} invariant : !llvm.ptr<1> -> i32
-    // CHECK-COUNT-4: nvvm.shfl.sync idx
-    // CHECK-NOT: nvvm.shfl.sync
     // The stage is free once the barrier has left the parity that it had before.
     // CHECK: llvm.inline_asm {{.*}}mbarrier.try_wait.parity
     // CHECK: nvvm.elect.sync
+    // What is the same for all boxes is not passed on.
     // 64 rows of two panels of 128 bytes, in four boxes.
     // CHECK: nvvm.mbarrier.arrive.expect_tx %{{.*}}, %c16384_i32
+    // CHECK-COUNT-4: nvvm.shfl.sync idx
+    // CHECK-NOT: nvvm.shfl.sync
     // CHECK-COUNT-8: cp.async.bulk.tensor.4d
     // CHECK-NOT: cp.async.bulk.tensor
     tile.put %ks[%n] from %base rows {
