@@ -24,15 +24,58 @@ int64_t spanOf(const Entry &entry) {
 struct CostedItem {
   SaccadeWorkItem item;
   double cost;
+  int32_t section;
+};
+
+/// Deals the sequences of KV heads to sections, one after another: the keys and
+/// values of a section fit in the L2 cache beside those of the next, so that
+/// its items read them from there.
+class Sections {
+public:
+  Sections(const Manifest &manifest, const Entry &entry, const Batch &batch)
+      : batch(batch) {
+    for (size_t c = 0; c < manifest.caches.size(); ++c) {
+      const Slot &slot = manifest.arguments[manifest.caches[c]];
+      bool folded = entry.kind == EntryKind::Attend &&
+                    std::ranges::count(entry.caches, manifest.caches[c]);
+      bytesOfToken.push_back(
+          folded ? int64_t(slot.dim + slot.valueDim) * bytesOf(slot.dtype) : 0);
+    }
+  }
+
+  /// The section of the next KV head of a request.
+  int32_t next(int32_t request) {
+    int64_t bytes = 0;
+    for (size_t c = 0; c < bytesOfToken.size(); ++c)
+      bytes += bytesOfToken[c] * batch.caches[c].segments[request].len;
+    if (used > 0 && used + bytes > kSectionBytes) {
+      ++section;
+      used = 0;
+    }
+    used += bytes;
+    return section;
+  }
+
+private:
+  static constexpr int64_t kSectionBytes = 20 << 20;
+
+  const Batch &batch;
+  std::vector<int64_t> bytesOfToken; ///< of each cache
+  int64_t used = 0;
+  int32_t section = 0;
 };
 
 std::vector<CostedItem> cutItems(const Manifest &manifest, const Entry &entry,
                                  const Batch &batch) {
   std::vector<CostedItem> items;
   int64_t span = spanOf(entry);
+  Sections sections(manifest, entry, batch);
+  std::vector<int32_t> sectionOfHead(entry.kvHeads);
   for (size_t r = 0; r < batch.requests.size(); ++r) {
     const SaccadeRequest &request = batch.requests[r];
     int64_t rows = int64_t(request.q_len) * entry.group;
+    for (int32_t &section : sectionOfHead)
+      section = sections.next(static_cast<int32_t>(r));
     for (int64_t begin = 0, end; begin < rows; begin = end) {
       int64_t blockEnd = (begin / span + 1) * span;
       end = std::min({begin + entry.rowsPerItem, blockEnd, rows});
@@ -47,7 +90,8 @@ std::vector<CostedItem> cutItems(const Manifest &manifest, const Entry &entry,
             {{static_cast<int32_t>(r), head, static_cast<int32_t>(begin),
               static_cast<int32_t>(end), 0, request.kv_len, /*partial=*/-1,
               /*format=*/0},
-             cost});
+             cost,
+             sectionOfHead[head]});
     }
   }
   return items;
@@ -73,6 +117,8 @@ EntryWork saccade::rt::planEntry(const Manifest &manifest, const Entry &entry,
   std::vector<int32_t> order(items.size());
   std::iota(order.begin(), order.end(), 0);
   std::ranges::sort(order, [&](int32_t a, int32_t b) {
+    if (items[a].section != items[b].section)
+      return items[a].section < items[b].section;
     return items[a].cost != items[b].cost ? items[a].cost > items[b].cost
                                           : a < b;
   });

@@ -5,8 +5,10 @@
 // plan can be read and tested without a device.
 //
 // Items are query tiles x KV heads over the whole sequence. They are dealt
-// heaviest first, each to the cta with the least work so far (Graham's LPT
-// rule), so that no two ctas differ by more than one item.
+// each to the cta with the least work so far, so that no two ctas differ by
+// more than one item: section by section of KV heads, so that what ctas read at
+// a time fits in the L2 cache, and heaviest first within one (Graham's LPT
+// rule).
 #ifndef SACCADE_RUNTIME_PLANNER_H
 #define SACCADE_RUNTIME_PLANNER_H
 
