@@ -3,6 +3,7 @@
 // What roles, pipes and products in flight promise each other, checked before
 // anything waits for ever on a GPU.
 
+#include "dialects/Tile/FragmentLayout.h"
 #include "dialects/Tile/TileVerify.h"
 
 using namespace mlir;
@@ -68,6 +69,28 @@ LogicalResult GetOp::verify() {
                          << getPipe().getType().getTile() << ", but got "
                          << getType();
   return verifyRole(*this, false);
+}
+
+LogicalResult OverwriteOp::verify() {
+  TileType place = getPlace().getType(), result = getResult().getType();
+  if (result.withLayout({}) != getTile().getType().withLayout({}))
+    return emitOpError() << "expects input and result to differ in layout "
+                            "only, but got "
+                         << getTile().getType() << " and " << result;
+  if (place.getLayout() != result.getLayout() ||
+      place.getRows() != result.getRows())
+    return emitOpError() << "expects a result of " << place.getRows()
+                         << " rows that lives where the old tile does, but got "
+                         << place << " and " << result;
+  auto bitsOf = [](TileType type) {
+    return type.getElementType().getIntOrFloatBitWidth();
+  };
+  bool isShared = isa_and_present<SharedAttr>(place.getLayout());
+  if (bitsOf(place) != bitsOf(result) ||
+      (isShared && SharedLayout(result).bytes() > SharedLayout(place).bytes()))
+    return emitOpError() << "expects a tile that fits where " << place
+                         << " is, but got " << result;
+  return success();
 }
 
 LogicalResult IssueDotOp::verify() {

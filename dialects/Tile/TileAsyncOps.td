@@ -139,6 +139,24 @@ def Tile_ClearRowsOp : Tile_Op<"clear_rows", [MemoryEffects<[MemWrite]>]> {
   let assemblyFormat = "$tile `from` $first attr-dict `:` type($tile)";
 }
 
+def Tile_OverwriteOp : Tile_Op<"overwrite", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "Puts a tile of registers where a tile of a pipe was";
+  let description = [{
+    Each warp replaces its own rows, so no other has to be asked. The old tile is not
+    read any more.
+
+    Constraints:
+    1. Rows and layouts agree, elements have equally many bits, and the new tile takes
+       no more bytes.
+  }];
+  let arguments = (ins Tile_TileType:$place, Tile_TileType:$tile);
+  let results = (outs Tile_TileType:$result);
+  let assemblyFormat = [{
+    $place `with` $tile attr-dict `:` type($place) `,` type($tile) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
 //===----------------------------------------------------------------------===//
 // Products in flight
 //===----------------------------------------------------------------------===//

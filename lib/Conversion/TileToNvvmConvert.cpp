@@ -10,6 +10,37 @@ using namespace saccade;
 using namespace saccade::tile;
 
 namespace {
+/// Warps with roles do not wait for each other: each reads what it wrote.
+/// Four 8x8 matrices of a warp's 16 rows go at a time (PTX ISA, "stmatrix").
+Value storeMatrices(ImplicitLocOpBuilder &b, TileType from,
+                    const SharedTile &shared, Value input) {
+  FragmentLayout fragment(from);
+  Thread thread = Thread::local(b);
+  Place<Scalar> lane = ldmatrixRow(MatrixUse::Left, thread.lane);
+  Scalar firstRow = lane.row + FragmentLayout::rowOfWarp(thread.warp);
+  Value zero = i32(b, 0);
+  NVVM::SyncWarpOp::create(b, i32(b, -1));
+  for (int64_t row = 0; row < fragment.getRowAtoms(); ++row)
+    for (int64_t chunk = 0; chunk < shared.layout.filledChunks(); chunk += 2) {
+      SmallVector<Value> words;
+      for (int64_t column : {2 * chunk, 2 * chunk + 2})
+        for (int64_t slot : {2 * row, 2 * row + 1})
+          words.push_back(column < fragment.columnSlots()
+                              ? fragmentPair(b, from, input,
+                                             fragment.registerOf(slot, column))
+                              : zero);
+      NVVM::StMatrixOp::create(
+          b,
+          shared.chunk(b, firstRow + fragment.rowOfAtom(row),
+                       lane.column + chunk),
+          words, NVVM::MMALayout::row,
+          NVVM::LdStMatrixShapeAttr::get(b.getContext(), 8, 8),
+          NVVM::LdStMatrixEltType::B16);
+    }
+  NVVM::SyncWarpOp::create(b, i32(b, -1));
+  return shared.base;
+}
+
 struct LowerConvert : TilePattern<ConvertOp> {
   using TilePattern::TilePattern;
 
@@ -31,9 +62,10 @@ struct LowerConvert : TilePattern<ConvertOp> {
       rewriter.replaceOp(convert, pad(b, from, to, input));
     else if (isa<AccumulatorAttr>(from.getLayout()) &&
              isa<SharedAttr>(to.getLayout()))
-      rewriter.replaceOp(convert, facts.hasRoles && isPacked(from)
-                                      ? storeMatrices(b, from, to, input)
-                                      : toShared(b, from, to, input));
+      rewriter.replaceOp(convert,
+                         facts.hasRoles && isPacked(from)
+                             ? storeMatrices(b, from, SharedTile(b, to), input)
+                             : toShared(b, from, to, input));
     else if (isa<SharedAttr>(from.getLayout()) &&
              isa<AccumulatorAttr>(to.getLayout()))
       rewriter.replaceOp(convert,
@@ -109,40 +141,6 @@ private:
     return shared.base;
   }
 
-  /// Warps with roles do not wait for each other: each reads what it wrote.
-  /// Four 8x8 matrices of a warp's 16 rows go at a time (PTX ISA, "stmatrix").
-  Value storeMatrices(ImplicitLocOpBuilder &b, TileType from, TileType to,
-                      Value input) const {
-    FragmentLayout fragment(from);
-    SharedTile shared(b, to);
-    Thread thread = Thread::local(b);
-    Place<Scalar> lane = ldmatrixRow(MatrixUse::Left, thread.lane);
-    Scalar firstRow = lane.row + FragmentLayout::rowOfWarp(thread.warp);
-    Value zero = i32(b, 0);
-    NVVM::SyncWarpOp::create(b, i32(b, -1));
-    for (int64_t row = 0; row < fragment.getRowAtoms(); ++row)
-      for (int64_t chunk = 0; chunk < shared.layout.filledChunks();
-           chunk += 2) {
-        SmallVector<Value> words;
-        for (int64_t column : {2 * chunk, 2 * chunk + 2})
-          for (int64_t slot : {2 * row, 2 * row + 1})
-            words.push_back(
-                column < fragment.columnSlots()
-                    ? fragmentPair(b, from, input,
-                                   fragment.registerOf(slot, column))
-                    : zero);
-        NVVM::StMatrixOp::create(
-            b,
-            shared.chunk(b, firstRow + fragment.rowOfAtom(row),
-                         lane.column + chunk),
-            words, NVVM::MMALayout::row,
-            NVVM::LdStMatrixShapeAttr::get(b.getContext(), 8, 8),
-            NVVM::LdStMatrixEltType::B16);
-      }
-    NVVM::SyncWarpOp::create(b, i32(b, -1));
-    return shared.base;
-  }
-
   Value fromShared(ImplicitLocOpBuilder &b, const SharedTile &shared,
                    TileType to) const {
     FragmentLayout fragment(to);
@@ -161,10 +159,29 @@ private:
     return fragmentOf(b, to, elements);
   }
 };
+
+struct LowerOverwrite : TilePattern<OverwriteOp> {
+  using TilePattern::TilePattern;
+
+  LogicalResult
+  matchAndRewrite(OverwriteOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    TileType from = op.getTile().getType();
+    if (!isa_and_present<AccumulatorAttr>(from.getLayout()) || !isPacked(from))
+      return op.emitOpError("expects an accumulator of 16-bit elements, but "
+                            "got ")
+             << from;
+    ImplicitLocOpBuilder b(op.getLoc(), rewriter);
+    SharedTile place(b, op.getType(), adaptor.getPlace());
+    rewriter.replaceOp(op, storeMatrices(b, from, place, adaptor.getTile()));
+    return success();
+  }
+};
 } // namespace
 
 void saccade::populateTileConvertPatterns(const TypeConverter &converter,
                                           RewritePatternSet &patterns,
                                           const EntryFacts &facts) {
-  patterns.add<LowerConvert>(converter, patterns.getContext(), facts);
+  patterns.add<LowerConvert, LowerOverwrite>(converter, patterns.getContext(),
+                                             facts);
 }

@@ -261,9 +261,12 @@ struct LowerRelease : TilePattern<ReleaseOp> {
     if (failed(pipe))
       return failure();
     ImplicitLocOpBuilder b(release.getLoc(), rewriter);
-    // Waits for wgmma are of whole warps; other reads end lane by lane.
-    if (facts.readByThreads.contains(release.getPipe()))
+    // Waits for wgmma are of whole warps; threads end lane by lane, and what
+    // fills the stage next is another proxy.
+    if (facts.readByThreads.contains(release.getPipe())) {
+      fenceAsyncProxy(b);
       NVVM::SyncWarpOp::create(b, i32(b, -1));
+    }
     oneLaneIf(b, Thread(b).lane.less(1));
     NVVM::MBarrierArriveOp::create(
         b, Type(), Stage(b, *pipe, adaptor.getIndex()).empty(), Value());

@@ -42,7 +42,7 @@ public:
     entry.walk<WalkOrder::PreOrder>([&](Operation *op) {
       if (auto pipe = dyn_cast<PipeOp>(op))
         pipes.push_back(pipe);
-      else if (!isa<GetOp>(op)) // lives in its pipe
+      else if (!isa<GetOp, OverwriteOp>(op)) // live in their pipe
         for (Value result : op->getResults())
           if (inShared(result))
             addValue(result);
@@ -78,6 +78,15 @@ private:
   SmallVector<PipeOp> pipes;
   int64_t clock = 0, firstFree = 0;
 
+  /// What takes the place of a tile lives where that does.
+  static void place(GetOp get, TileType tile) {
+    get.getResult().setType(tile);
+    for (Operation *user : get->getUsers())
+      if (auto overwrite = dyn_cast<OverwriteOp>(user))
+        overwrite.getResult().setType(
+            overwrite.getResult().getType().withLayout(tile.getLayout()));
+  }
+
   /// Stages one after another, then barriers; pipes live as long as the entry.
   int64_t allocatePipes() {
     int64_t end = 0;
@@ -93,7 +102,7 @@ private:
           PipeType::get(tile.getContext(), tile, type.getStages()));
       for (Operation *user : pipe->getUsers())
         if (auto get = dyn_cast<GetOp>(user))
-          get.getResult().setType(tile);
+          place(get, tile);
     }
     for (PipeOp pipe : pipes) {
       pipe.setBarriers(end);

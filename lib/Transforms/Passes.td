@@ -197,6 +197,19 @@ def DeferSumsPass : Pass<"tile-defer-sums", "::saccade::tile::EntryOp"> {
   }];
 }
 
+def StageOutputsPass : Pass<"tile-stage-outputs", "::saccade::tile::EntryOp"> {
+  let summary = "Lets results leave through shared memory, in whole rows";
+  let description = [{
+    A 16-bit result of an item takes the place of its queries, which are not needed any
+    more, and is stored from there 16 bytes at a time. Only where the next item's
+    queries have a stage of their own, so that they need not wait.
+
+    Before: `tile.release %queries[%m]; tile.store %o to %base ...`
+    After: `%r = tile.overwrite %q with %o; tile.store %r to %base ...;
+    tile.release %queries[%m]`
+  }];
+}
+
 def SkipIdleGroupsPass : Pass<"tile-skip-idle-groups", "::saccade::tile::EntryOp"> {
   let summary = "Lets warpgroups without rows only keep step";
   let description = [{
