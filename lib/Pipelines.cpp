@@ -19,11 +19,19 @@
 using namespace mlir;
 using namespace saccade;
 
-static constexpr llvm::StringLiteral kOptional[] = {
-    "attn-derive-tile-bounds", "tile-split-full-tiles", "tile-fuse-maps",
-    "tile-issue-loads-early",  "tile-skip-rescales",    "tile-defer-sums",
-    "tile-stage-outputs",      "tile-overlap-products", "tile-skip-idle-groups",
-    "tile-take-turns",         "canonicalize",          "cse"};
+static constexpr llvm::StringLiteral kOptional[] = {"attn-derive-tile-bounds",
+                                                    "tile-split-full-tiles",
+                                                    "tile-fuse-maps",
+                                                    "tile-issue-loads-early",
+                                                    "tile-skip-rescales",
+                                                    "tile-defer-sums",
+                                                    "tile-load-queries-early",
+                                                    "tile-stage-outputs",
+                                                    "tile-overlap-products",
+                                                    "tile-skip-idle-groups",
+                                                    "tile-take-turns",
+                                                    "canonicalize",
+                                                    "cse"};
 
 ArrayRef<llvm::StringLiteral> saccade::optionalPasses() { return kOptional; }
 
@@ -84,6 +92,7 @@ static void buildGpuPipeline(OpPassManager &pm,
   stage.optional<tile::EntryOp>(createDeferSumsPass());
   pm.addNestedPass<tile::EntryOp>(createMakePipesPass());
   pm.addNestedPass<tile::EntryOp>(createSpecializeWarpsPass());
+  stage.optional<tile::EntryOp>(createLoadQueriesEarlyPass());
   // Before products overlap, which releases queries early otherwise.
   stage.optional<tile::EntryOp>(createStageOutputsPass());
   stage.optional<tile::EntryOp>(createOverlapProductsPass());

@@ -95,7 +95,10 @@ void AttendEmitter::finish(B &b, attn::FinishOp finish, TileState state,
                   Value zero = f32(b, 0.0f);
                   Value empty = arith::CmpFOp::create(
                       b, arith::CmpFPredicate::OEQ, x[0], zero);
-                  Value quotient = arith::DivFOp::create(b, f32(b, 1.0f), x[0]);
+                  // Approximate where the target has an instruction for it.
+                  Value quotient = arith::DivFOp::create(
+                      b, f32(b, 1.0f), x[0],
+                      arith::FastMathFlags::afn | arith::FastMathFlags::arcp);
                   return arith::SelectOp::create(b, empty, zero, quotient);
                 });
     output = emitMap(b, outputType, {output, inverse},

@@ -63,14 +63,30 @@ private:
     Type chunk = VectorType::get(4, b.getI32Type());
     RowGather gather(b, type, thread(b), warps, adaptor.getBase(),
                      store.getRows());
-    gather.forEachChunk(tile.layout.dataChunks(), [&](RowChunk at) {
-      scf::IfOp branch = scf::IfOp::create(b, at.there, false);
+    // All is read before anything is written, so that the latencies of reads
+    // run beside each other.
+    struct Piece {
+      RowChunk to;
+      Value value;
+    };
+    SmallVector<Piece> pieces;
+    auto write = [&](const Piece &piece) {
+      scf::IfOp branch = scf::IfOp::create(b, piece.to.there, false);
       OpBuilder::InsertionGuard guard(b);
       b.setInsertionPointToStart(branch.thenBlock());
+      LLVM::StoreOp::create(b, piece.value, piece.to.pointer, kChunkBytes);
+    };
+    Block *whole = b.getInsertionBlock();
+    gather.forEachChunk(tile.layout.dataChunks(), [&](RowChunk at) {
       Value from = tile.chunk(b, at.row, at.chunk);
-      Value value = LLVM::LoadOp::create(b, chunk, from, kChunkBytes);
-      LLVM::StoreOp::create(b, value, at.pointer, kChunkBytes);
+      Piece piece{at, LLVM::LoadOp::create(b, chunk, from, kChunkBytes)};
+      if (b.getInsertionBlock() == whole)
+        pieces.push_back(piece);
+      else
+        write(piece); // the last lanes have no such piece
     });
+    for (const Piece &piece : pieces)
+      write(piece);
   }
 
   /// A thread writes the pairs of columns that it holds, row by row; of a

@@ -197,6 +197,21 @@ def DeferSumsPass : Pass<"tile-defer-sums", "::saccade::tile::EntryOp"> {
   }];
 }
 
+def LoadQueriesEarlyPass : Pass<"tile-load-queries-early", "::saccade::tile::EntryOp"> {
+  let summary = "Starts to load the queries of an item while the one before is computed";
+  let description = [{
+    Where queries have more than one stage, those of the next item are put after the
+    second KV tile of this one: early enough to be there in time, and late enough for
+    the stage to be free.
+
+    Before: `scf.for %item { tile.put %queries[%item] ...; scf.for %i { tile.put %keys ... } }`
+    After: `tile.put %queries[first]; scf.for %item { scf.for %i { tile.put %keys ...;
+    scf.if %i == 1 and not the last { tile.put %queries[%item + 1] ... } }; scf.if fewer than
+    2 tiles { the same } }`
+  }];
+  let dependentDialects = ["::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect"];
+}
+
 def StageOutputsPass : Pass<"tile-stage-outputs", "::saccade::tile::EntryOp"> {
   let summary = "Lets results leave through shared memory, in whole rows";
   let description = [{
