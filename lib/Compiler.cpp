@@ -305,6 +305,7 @@ SaccadeStatus Compiler::runStages() {
     return SACCADE_BAD_SPEC;
   keep("mlir", print(spec.module()));
   reportMasks();
+  readFolds(spec.kernel(), *signature);
   if (endsWith("mlir"))
     return SACCADE_OK;
 

@@ -5,6 +5,9 @@
 
 #include "lib/Manifest.h"
 
+#include "dialects/Attn/VariantBodies.h"
+#include "lib/BoundsProgram.h"
+
 using namespace mlir;
 using namespace saccade;
 namespace json = llvm::json;
@@ -191,6 +194,19 @@ FailureOr<Signature> saccade::readSignature(attn::KernelOp kernel) {
   return signature;
 }
 
+void saccade::readFolds(attn::KernelOp kernel, Signature &signature) {
+  kernel.walk([&](attn::AttendOp attend) {
+    json::Object fold{
+        {"cache", int64_t(cacheArgument(attend.getCache()).getArgNumber())}};
+    attn::VariantOp variant =
+        attn::lookupVariant(attend, attend.getVariantAttr());
+    if (auto bounds = variant.getBodyOf<attn::BoundsOp>())
+      if (auto program = describeBounds(bounds, attend.getParameters()))
+        fold["bounds"] = std::move(*program);
+    signature.folds.push_back(std::move(fold));
+  });
+}
+
 json::Object saccade::describeEntry(tile::EntryOp entry,
                                     const Signature &signature, size_t index) {
   tile::ItemsAttr items = entry.getItems();
@@ -206,5 +222,7 @@ json::Object saccade::describeEntry(tile::EntryOp entry,
     object["caches"] = json::Array(signature.appended[index]);
   else
     object["caches"] = json::Array(signature.attended);
+  if (!append)
+    object["folds"] = json::Array(signature.folds);
   return object;
 }

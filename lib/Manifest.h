@@ -21,11 +21,17 @@ struct Signature {
   int64_t query = -1;
   llvm::json::Array attended;              ///< caches that attends fold
   std::vector<llvm::json::Array> appended; ///< the cache of each append
+  llvm::json::Array
+      folds; ///< what attends fold, once readFolds has been called
 };
 
 /// Reads the signature of a verified kernel. Fails with a diagnostic on
 /// arguments that no caller could pass.
 mlir::FailureOr<Signature> readSignature(attn::KernelOp kernel);
+
+/// Reads what each attend folds of its cache, once the bounds of masks have
+/// been derived.
+void readFolds(attn::KernelOp kernel, Signature &signature);
 
 /// What the planner and the launcher must know of one entry, but for the code.
 llvm::json::Object describeEntry(tile::EntryOp entry,

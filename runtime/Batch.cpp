@@ -400,23 +400,3 @@ Status saccade::rt::readBatch(const Manifest &manifest,
                     .read());
   return finishRequests(manifest, batch);
 }
-
-int64_t Batch::keysOf(const Manifest &manifest, const Entry &entry,
-                      int32_t request, int32_t token) const {
-  int64_t total = 0;
-  for (size_t c = 0; c < caches.size(); ++c) {
-    if (!std::ranges::count(entry.caches, manifest.caches[c]))
-      continue;
-    const CachePart &part = caches[c];
-    const SaccadeSegment &segment = part.segments[request];
-    const Slot &slot = manifest.arguments[manifest.caches[c]];
-    if (slot.layout == Layout::BlockSparse && !part.deviceBlockRows) {
-      const int32_t *row = &blockRows[segment.blocks + token / slot.blockRows];
-      total += std::min(int64_t(row[1] - row[0]) * slot.blockKeys,
-                        int64_t(segment.len));
-    } else {
-      total += segment.len;
-    }
-  }
-  return total;
-}

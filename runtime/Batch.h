@@ -35,10 +35,6 @@ struct Batch {
   int64_t keys = 0;               ///< sum of kv_len
   int64_t bitsBytes = 0;          ///< of a packed mask
   int32_t longestQuery = 0;
-
-  /// Keys that the rows of one query token fold, as far as the host knows.
-  int64_t keysOf(const Manifest &manifest, const Entry &entry, int32_t request,
-                 int32_t token) const;
 };
 
 /// What a plan has room for; see SaccadeCapacity.

@@ -126,6 +126,9 @@ private:
 
 constexpr int32_t kMaxHeads = 1 << 16;
 constexpr int32_t kMaxDim = 1 << 14;
+/// Array elements are at most this many: far above any kernel, far below a
+/// bomb.
+constexpr size_t kMaxElements = 256;
 /// A kernel's parameters take at most 4 KB (CUDA C++ Programming Guide, "Kernel
 /// function parameters"; the larger limit needs a newer driver).
 constexpr int32_t kMaxBlockWords = 4096 / 8;
@@ -289,6 +292,36 @@ bool resolveMap(const Manifest &manifest, TensorMapRecipe &recipe) {
   return false;
 }
 
+void readFolds(Fields &fields, const std::string &path, Entry &entry,
+               const Manifest &manifest, bool &good) {
+  auto place = [&](int32_t argument) {
+    return static_cast<int32_t>(std::ranges::find(manifest.caches, argument) -
+                                manifest.caches.begin());
+  };
+  if (!fields.has("folds")) {
+    for (int32_t cache : entry.caches)
+      entry.folds.push_back({place(cache), false, {}});
+    return;
+  }
+  const json &list = fields.array("folds", 1, kMaxElements);
+  for (size_t i = 0; good && i < list.size(); ++i) {
+    Fields field(list[i], join(path, "folds[", i, "]."), good);
+    int32_t cache = field.integer("cache", 0, SACCADE_MAX_POSITION);
+    if (good && !std::ranges::count(entry.caches, cache))
+      field.complain("cache", "one of the entry's caches");
+    if (!good)
+      return;
+    Fold &fold = entry.folds.emplace_back();
+    fold.cache = place(cache);
+    fold.bounded = field.has("bounds");
+    if (!fold.bounded)
+      continue;
+    if (const char *expected =
+            BoundsProgram::parse(list[i]["bounds"], fold.bounds))
+      field.complain("bounds", expected);
+  }
+}
+
 void readTensorMaps(Fields &fields, const std::string &path, Entry &entry,
                     const Manifest &manifest, bool &good) {
   Fields maps = fields.inner("tensor_maps");
@@ -364,14 +397,12 @@ Entry readEntry(const json &object, const std::string &path, size_t sections,
       fields.complain(
           "group", join(heads, " query heads / ", entry.kvHeads, " KV heads"));
   }
+  if (good && entry.kind == EntryKind::Attend)
+    readFolds(fields, path, entry, manifest, good);
   if (good && fields.has("tensor_maps"))
     readTensorMaps(fields, path, entry, manifest, good);
   return entry;
 }
-
-/// Array elements are at most this many: far above any kernel, far below a
-/// bomb.
-constexpr size_t kMaxElements = 256;
 
 } // namespace
 

@@ -6,6 +6,7 @@
 #ifndef SACCADE_RUNTIME_MANIFEST_H
 #define SACCADE_RUNTIME_MANIFEST_H
 
+#include "runtime/Bounds.h"
 #include "runtime/Status.h"
 #include "saccade/Blob.h"
 
@@ -44,6 +45,13 @@ struct Slot {
 enum class EntryKind { Attend, Append };
 enum class CodeFormat { Ptx, Cubin, Elf };
 
+/// What an attend entry folds of one cache.
+struct Fold {
+  int32_t cache = 0;    ///< index into Manifest::caches
+  bool bounded = false; ///< bounds say what is visited; else all keys are
+  BoundsProgram bounds;
+};
+
 /// A tensor map that an entry reads: which tensor, and the box that one copy
 /// moves.
 struct TensorMapRecipe {
@@ -72,6 +80,7 @@ struct Entry {
   int32_t binary = 0;
   double alpha = 1, beta = 1;  ///< cost = alpha * rows + beta * keys
   std::vector<int32_t> caches; ///< argument indices
+  std::vector<Fold> folds;     ///< of an attend
   int32_t mapWord = 0;         ///< where tensor maps begin in its block
   std::vector<TensorMapRecipe> maps;
 

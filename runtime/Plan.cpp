@@ -154,14 +154,14 @@ Status SaccadePlan::update(const SaccadeBatch &source, void *stream) {
   const Manifest &manifest = module.manifest();
   Batch fresh;
   SACCADE_TRY(readBatch(manifest, source, device, limits, fresh));
-  std::vector<EntryWork> freshWork;
+  spareWork.resize(manifest.entries.size());
   for (size_t e = 0; e < manifest.entries.size(); ++e)
-    freshWork.push_back(planEntry(manifest, manifest.entries[e], fresh, ctas[e],
-                                  flags & SACCADE_PLAN_FIXED_GRID));
+    planner.plan(manifest, manifest.entries[e], fresh, ctas[e],
+                 flags & SACCADE_PLAN_FIXED_GRID, spareWork[e]);
   if (!(flags & SACCADE_PLAN_HOST_ONLY))
-    SACCADE_TRY(upload(fresh, freshWork, stream));
+    SACCADE_TRY(upload(fresh, spareWork, stream));
   batch = std::move(fresh);
-  work = std::move(freshWork);
+  work.swap(spareWork);
   text.clear();
   return SACCADE_OK;
 }

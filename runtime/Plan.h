@@ -50,7 +50,10 @@ private:
   std::optional<saccade::rt::UploadRing> ring;
 
   saccade::rt::Batch batch;
+  saccade::rt::Planner planner;
   std::vector<saccade::rt::EntryWork> work; ///< per entry
+  /// Of the plan before, or of one that failed: kept for its memory.
+  std::vector<saccade::rt::EntryWork> spareWork;
   /// Of a run, kept for their memory.
   std::vector<uint64_t> words;
   std::vector<saccade::rt::TensorExtent> extents;

@@ -32,6 +32,8 @@ void describeEntry(const Manifest &manifest, const Entry &entry,
               entry.rowsPerItem, " rows each");
   if (entry.rowBlock)
     out += join(" within blocks of ", entry.rowBlock);
+  if (entry.kind == EntryKind::Attend)
+    out += join(", tiles of ", entry.kvTile, " keys");
   out += join(", group ", entry.group, ", ", entry.kvHeads, " KV heads\n");
   if (!work.items.empty()) {
     auto [least, most] = std::ranges::minmax(work.load);
@@ -46,10 +48,11 @@ void describeEntry(const Manifest &manifest, const Entry &entry,
       out += join("    request ", item.request, " head ", item.kv_head,
                   " rows ", range(item.row_begin, item.row_end), " keys ",
                   range(item.kv_begin, item.kv_end));
-      int64_t keys = batch.keysOf(manifest, entry, item.request,
-                                  item.row_begin / entry.group);
-      if (entry.kind == EntryKind::Attend && keys < item.kv_end - item.kv_begin)
-        out += join(" of them ", keys);
+      if (entry.kind == EntryKind::Attend)
+        out += join(" in ",
+                    visitedTiles(manifest, entry, batch, item.request,
+                                 item.row_begin, item.row_end),
+                    " tiles");
       out += "\n";
     }
   }

@@ -31,12 +31,67 @@ struct EntryWork {
 /// Items that any batch within the limits gives at most.
 int64_t mostItems(const Entry &entry, const Limits &limits);
 
+/// KV tiles that an item of these packed rows visits, as far as the host knows:
+/// those that the bounds of the mask leave, over all that the entry folds. An
+/// append visits none.
+int64_t visitedTiles(const Manifest &manifest, const Entry &entry,
+                     const Batch &batch, int32_t request, int64_t rowBegin,
+                     int64_t rowEnd);
+
 /// The cost of an item of so many rows and keys, in the manifest's unit.
 inline double costOf(const Entry &entry, int64_t rows, int64_t keys) {
   return entry.alpha * double(rows) + entry.beta * double(keys);
 }
 
-/// Plans one entry for at most `ctas` ctas; exactly so many with `fixedGrid`.
+/// Plans entries. It keeps its memory from plan to plan.
+class Planner {
+public:
+  /// Plans one entry for at most `ctas` ctas; exactly so many with
+  /// `fixedGrid`. What `work` held is overwritten.
+  void plan(const Manifest &manifest, const Entry &entry, const Batch &batch,
+            int32_t ctas, bool fixedGrid, EntryWork &work);
+
+private:
+  /// Rows of one request: an item for each KV head, all of one cost.
+  struct Tile {
+    uint64_t units; ///< of cost
+    int32_t request, rowBegin, rowEnd;
+    double cost;
+  };
+  /// A request that has tiles.
+  struct Requester {
+    uint64_t heaviest; ///< units of its heaviest tile
+    int64_t bytes;     ///< of keys and values that tiles share, of a KV head
+    int32_t request, tiles;
+  };
+  /// KV heads of one request that are in one section.
+  struct Piece {
+    int32_t section, headBegin, headEnd;
+  };
+  /// Items of one tile that follow one another.
+  struct Run {
+    int32_t tile, headBegin, headEnd;
+  };
+  void cutTiles(const Manifest &manifest, const Entry &entry,
+                const Batch &batch);
+  int measureTiles(int32_t heads);
+  void cutSections(const Manifest &manifest, const Entry &entry,
+                   const Batch &batch);
+  void orderRuns(int32_t heads);
+  void deal(size_t items, int32_t ctas, EntryWork &work);
+
+  std::vector<Tile> tiles;
+  std::vector<Requester> requesters;
+  std::vector<Piece> pieces;
+  std::vector<int32_t> firstPiece; ///< per request
+  std::vector<int32_t> sections;   ///< per section: its runs, then the next one
+  std::vector<Run> runs;           ///< section by section, heaviest first
+  std::vector<uint64_t> tree;      ///< of ctas, the least loaded at its root
+  std::vector<int32_t> owners;     ///< per item
+  std::vector<int32_t> next;       ///< per cta
+};
+
+/// A plan of one entry, by a planner of its own.
 EntryWork planEntry(const Manifest &manifest, const Entry &entry,
                     const Batch &batch, int32_t ctas, bool fixedGrid);
 

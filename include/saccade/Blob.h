@@ -60,6 +60,9 @@
  *                      group (the greatest common divisor where several caches
  *                      differ): items are cut at its multiples; 0: none
  *       caches         arguments that the entry folds or writes, e.g. [1]
+ *       folds?         attend: what an item folds, one for each attend of the
+ *                      kernel: {"cache": 1, "bounds"?: ...}, see below; absent:
+ *                      all of each of caches
  *       threads        threads of a block; CPU: 1
  *       shared_bytes   dynamic shared memory of a block; CPU: 0
  *       binary         index of the section that holds the code
@@ -72,7 +75,21 @@
  *                      64 columns x heads x tokens x 1, each side 256 at most,
  *                      with the 128-byte swizzle; what lies outside reads as 0
  *       cost?          {"alpha": 1.0, "beta": 1.0}: an item costs
- *                      alpha * rows + beta * keys, in any unit
+ *                      alpha * rows + beta * keys, in any unit; keys are
+ *                      those of all visited tiles of kv_tile keys
+ *
+ * The bounds of a fold say which keys a tile of queries may see, so that planners
+ * know what items cost: {"code": [...], "keys": [[lo, hi], ...]}. Code is a list
+ * of steps, each an integer (7), a position ("query_first", "query_last": of the
+ * tile's queries in the sequence, both included; "request", "q_len", "kv_len"),
+ * "unknown" (any integer), or [name, places of earlier steps...] with the names
+ * add, sub, mul, min, max, floordiv, lt, le, eq, ne, and, or (two operands) and
+ * select (condition, then, else). Keys are intervals of positions by the places
+ * of their ends; keys in none of them are not seen. Without bounds all keys may
+ * be seen; of a block-sparse cache those of its listed blocks are, whatever the
+ * bounds. A causal mask:
+ *
+ *     {"code": [0, "query_last", 1, ["add", 1, 2]], "keys": [[0, 3]]}
  *
  * Words (KernelABI.h): the header's, then those of the arguments in order, then
  * those of the results: tensor and lse SACCADE_TENSOR_WORDS, cache

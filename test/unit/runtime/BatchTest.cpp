@@ -2,6 +2,7 @@
 //
 // Batches: lengths and page tables in all their forms give the same segments,
 // and whatever contradicts itself is refused with numbers.
+#include "runtime/Planner.h"
 #include "test/unit/Test.h"
 #include "test/unit/runtime/Samples.h"
 
@@ -270,8 +271,9 @@ TEST_CASE("batch: block-sparse rows and key blocks") {
   CHECK(batch.caches[0].segments[1].blocks == 2);
   CHECK(batch.blockRows == Ints{0, 2, 3, 4});
   Manifest sample = parsed(manifest("block_sparse"));
-  CHECK(batch.keysOf(sample, sample.entries[0], 0, 0) == 8);
-  CHECK(batch.keysOf(sample, sample.entries[0], 0, 2) == 4);
+  // Rows of 2 heads a token: tokens 0 and 1 see two blocks, token 2 one.
+  CHECK(visitedTiles(sample, sample.entries[0], batch, 0, 0, 4) == 2);
+  CHECK(visitedTiles(sample, sample.entries[0], batch, 0, 4, 6) == 1);
   source.limits.rowBlocks = 2;
   CHECK(source.refuses("block_sparse",
                        "at most 2 row blocks as its capacity says, but got 3",
