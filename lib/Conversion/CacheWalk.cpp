@@ -76,13 +76,18 @@ CacheWalk::Visit CacheWalk::visit(ImplicitLocOpBuilder &b, ValueRange bounds,
     };
   }
   CacheWalk walk = *this;
-  visit.isFull = [tiles, keys, sparse, walk](ImplicitLocOpBuilder &b,
-                                             Scalar tile) -> Value {
+  visit.isFull = [tiles, keys, sparse, walk, unmasked](ImplicitLocOpBuilder &b,
+                                                       Scalar tile) -> Value {
     if (!sparse)
       return tiles.emitIsFull(b, b.getLoc(), tile * keys);
     if (sparse.getBlockColumns() % keys != 0)
       return yes(b, false); // a tile may span key blocks far apart
-    return tiles.emitIsFull(b, b.getLoc(), walk.blockSparseKey(b, tile * keys));
+    auto find = [&](ImplicitLocOpBuilder &b) -> Scalar {
+      Scalar first = walk.blockSparseKey(b, in(b, tile) * keys);
+      return {&b, tiles.emitIsFull(b, b.getLoc(), first)};
+    };
+    // Without a mask, only the block at the sequence's end is not full.
+    return unmasked ? walk.ifBlocksAreWhole(b, yes(b), find) : find(b);
   };
   return visit;
 }
@@ -181,6 +186,26 @@ Scalar CacheWalk::rowsFrom(ImplicitLocOpBuilder &b, Scalar j) const {
   Scalar left = in(b, length) - j;
   if (!isa<attn::BlockSparseType>(type))
     return left;
-  Scalar inBlock = in(b, length) - blockSparseKey(b, j);
-  return inBlock.min(in(b, rows) - j);
+  auto find = [&](ImplicitLocOpBuilder &b) -> Scalar {
+    Scalar inBlock = in(b, length) - blockSparseKey(b, in(b, j));
+    return inBlock.min(in(b, rows) - j);
+  };
+  return ifBlocksAreWhole(b, i32(b, tileKeys), find);
+}
+
+Scalar CacheWalk::ifBlocksAreWhole(
+    ImplicitLocOpBuilder &b, Value known,
+    llvm::function_ref<Scalar(ImplicitLocOpBuilder &)> otherwise) const {
+  int64_t columns = cast<attn::BlockSparseType>(type).getBlockColumns();
+  if (columns % tileKeys)
+    return otherwise(b); // a tile may reach past the last listed block
+  Value whole = (in(b, length) % columns).less(1);
+  auto branch = scf::IfOp::create(b, TypeRange{known.getType()}, whole,
+                                  /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(branch.thenBlock());
+  scf::YieldOp::create(b, known);
+  b.setInsertionPointToStart(branch.elseBlock());
+  scf::YieldOp::create(b, otherwise(b).value);
+  return {&b, branch.getResult(0)};
 }

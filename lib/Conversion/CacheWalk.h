@@ -74,6 +74,11 @@ private:
   }
   /// `j` brought into the rows of the cache, so that tables may be read at it.
   Scalar inside(mlir::ImplicitLocOpBuilder &b, Scalar j) const;
+  /// `known` where all key blocks lie within the sequence, so that no list has
+  /// to be read; else what `otherwise` finds.
+  Scalar ifBlocksAreWhole(
+      mlir::ImplicitLocOpBuilder &b, mlir::Value known,
+      llvm::function_ref<Scalar(mlir::ImplicitLocOpBuilder &)> otherwise) const;
   Scalar blockSparseKey(mlir::ImplicitLocOpBuilder &b, Scalar j) const;
   Scalar inTable(mlir::ImplicitLocOpBuilder &b, Scalar entry) const;
 

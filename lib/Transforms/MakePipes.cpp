@@ -156,19 +156,22 @@ private:
       Value any =
           arith::CmpIOp::create(b, arith::CmpIPredicate::sgt,
                                 loop.getUpperBound(), loop.getLowerBound());
-      auto branch = scf::IfOp::create(b, any, /*withElseRegion=*/false);
-      b.setInsertionPointToStart(branch.thenBlock());
-      Value rows = arith::ConstantIntOp::create(b, b.getI32Type(),
-                                                load.getType().getRows());
-      Value isShort =
-          arith::CmpIOp::create(b, arith::CmpIPredicate::slt, limit, rows);
-      auto cut = scf::IfOp::create(b, isShort, /*withElseRegion=*/false);
-      b.setInsertionPointToStart(cut.thenBlock());
+      enterIf(b, any);
     }
+    Value rows = arith::ConstantIntOp::create(b, b.getI32Type(),
+                                              load.getType().getRows());
+    enterIf(b,
+            arith::CmpIOp::create(b, arith::CmpIPredicate::slt, limit, rows));
     Value zero = arith::ConstantIntOp::create(b, b.getI32Type(), 0);
     limit = b.createOrFold<arith::MaxSIOp>(limit, zero);
     Value tile = GetOp::create(b, load.getType(), from, n);
     ClearRowsOp::create(b, tile, limit);
+  }
+
+  /// Goes on building where a condition holds.
+  static void enterIf(ImplicitLocOpBuilder &b, Value condition) {
+    auto branch = scf::IfOp::create(b, condition, /*withElseRegion=*/false);
+    b.setInsertionPointToStart(branch.thenBlock());
   }
 
   /// The scalar operations of a loop's body that a value hangs on, in order.

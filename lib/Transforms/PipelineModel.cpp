@@ -100,7 +100,7 @@ private:
     // is what compiled kernels were seen to need (fewer, and ptxas spills or
     // serialises).
     int64_t live = c.keys / 2 + shape.valueDim / 2 + c.keys / 4;
-    int64_t reserve = c.groups == 3 ? 32 : 44;
+    int64_t reserve = c.groups == 3 ? 28 : 44;
     return live + reserve + shape.extraRegisters <= c.registers.compute;
   }
 

@@ -16,10 +16,18 @@ bool saccade::isTileLike(Type type) {
   return isa<tile::TileType, tile::InflightType>(type);
 }
 
+static bool hasTiles(Operation *op) {
+  return llvm::any_of(op->getOperandTypes(), isTileLike) ||
+         llvm::any_of(op->getResultTypes(), isTileLike);
+}
+
 bool saccade::isScalarCode(Operation *op) {
-  return !op->hasTrait<OpTrait::IsTerminator>() && op->getNumRegions() == 0 &&
-         isPure(op) && llvm::none_of(op->getOperandTypes(), isTileLike) &&
-         llvm::none_of(op->getResultTypes(), isTileLike);
+  if (op->hasTrait<OpTrait::IsTerminator>() || !isMemoryEffectFree(op))
+    return false;
+  return !op->walk([](Operation *inner) {
+              return hasTiles(inner) ? WalkResult::interrupt()
+                                     : WalkResult::advance();
+            }).wasInterrupted();
 }
 
 static bool holdsAny(Operation *op, Keep keep) {

@@ -15,7 +15,7 @@ namespace saccade {
 /// Whether a type is a tile or a product in flight.
 bool isTileLike(mlir::Type type);
 
-/// Whether an operation is pure, has no regions and takes and gives scalars.
+/// Whether an operation has no effects and, regions included, no tiles.
 bool isScalarCode(mlir::Operation *op);
 
 /// Clones from a block the operations that `keep` names, the loops and branches
