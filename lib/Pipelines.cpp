@@ -28,6 +28,7 @@ static constexpr llvm::StringLiteral kOptional[] = {"attn-derive-tile-bounds",
                                                     "tile-load-queries-early",
                                                     "tile-stage-outputs",
                                                     "tile-overlap-products",
+                                                    "tile-watch-keys",
                                                     "tile-skip-idle-groups",
                                                     "tile-take-turns",
                                                     "canonicalize",
@@ -97,6 +98,7 @@ static void buildGpuPipeline(OpPassManager &pm,
   stage.optional<tile::EntryOp>(createStageOutputsPass());
   stage.optional<tile::EntryOp>(createOverlapProductsPass());
   pm.addNestedPass<tile::EntryOp>(createIssueProductsPass());
+  stage.optional<tile::EntryOp>(createWatchKeysPass());
   stage.optional<tile::EntryOp>(createTakeTurnsPass());
   stage.optional<tile::EntryOp>(createSkipIdleGroupsPass());
   stage.cleanUp();

@@ -281,6 +281,20 @@ def IssueProductsPass : Pass<"tile-issue-products", "::saccade::tile::EntryOp"> 
   }];
 }
 
+def WatchKeysPass : Pass<"tile-watch-keys", "::saccade::tile::EntryOp"> {
+  let summary = "Looks for the next keys before the last product is awaited";
+  let description = [{
+    In loops with products in flight, waits for the first tile of the next trip behind
+    the softmax. ptxas moves a wait for matrix units up to the one before it, past all
+    arithmetic between them, but not past another wait: so exponentials run beside
+    the product. Two warpgroups gain by it; three keep the matrix units busy without.
+
+    Before: `softmax; tile.await %b pending 0`
+    After: `softmax; scf.if %i + 1 < %count { tile.get %keys[%n + 1] }; tile.await %b pending 0`
+  }];
+  let dependentDialects = ["::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect"];
+}
+
 def TakeTurnsPass : Pass<"tile-take-turns", "::saccade::tile::EntryOp"> {
   let summary = "Lets one warpgroup multiply while others do arithmetic";
   let description = [{
