@@ -61,3 +61,53 @@ tile.entry @dead_tiles_give_their_bytes attend
     tile.yield %offset, %there : i64, i1
   } : !shared
 }
+
+#panels = #tile.shared<pitch = 64, swizzle = 8>
+#registers = #tile.accumulator<warps = 4>
+!q = !tile.tile<64x64xbf16, #panels>
+!k = !tile.tile<40x72xbf16, #panels>
+!h = !tile.tile<64x64xbf16, #registers>
+!qs = !tile.pipe<64x64xbf16, #panels, stages = 2>
+!ks = !tile.pipe<40x72xbf16, #panels, stages = 2>
+
+// Pipes come first, as long as the entry lives: stages on 1024 bytes where swizzles
+// repeat, then 16 bytes of barriers a stage, then what lives for a time.
+// CHECK-LABEL: tile.entry @pipes_keep_their_bytes
+// CHECK-SAME: attributes {tile.shared_bytes = 43136 : i64}
+tile.entry @pipes_keep_their_bytes attend
+    #tile.items<rows = 64, group = 1, heads = 1, keys = 40, row_block = 0>
+    #tile.schedule<rows = 64, keys = 48, warps = 4, weights = bf16,
+    pipeline = #tile.pipeline<stages = 2, copy = tma, load_registers = 24, compute_registers = 240, growth = 8>> {
+^bb0(%words: !tile.words):
+  %base = tile.word %words[4] : !tile.address
+  %offset = arith.constant 0 : i64
+  %there = arith.constant true
+  %c0 = arith.constant 0 : i32
+  %zero = arith.constant 0.0 : bf16
+  // 40 rows in two panels of 5120 bytes each, twice.
+  // CHECK: tile.pipe tma barriers 36864 : <40x72xbf16, #tile.shared<pitch = 64, swizzle = 8>, stages = 2>
+  %keys = tile.pipe tma : !ks
+  // CHECK: tile.pipe tma barriers 36896 : <64x64xbf16, #tile.shared<pitch = 64, swizzle = 8, offset = 20480>, stages = 2>
+  %queries = tile.pipe tma : !qs
+  tile.roles load 24 {
+  } compute 240 {
+    // CHECK: tile.get {{.*}} -> <40x72xbf16, #tile.shared<pitch = 64, swizzle = 8>>
+    %k = tile.get %keys[%c0] : !ks -> !k
+    // CHECK: tile.get {{.*}} -> <64x64xbf16, #tile.shared<pitch = 64, swizzle = 8, offset = 20480>>
+    %q = tile.get %queries[%c0] : !qs -> !q
+    %o = tile.fill %zero : bf16 -> !h
+    // What takes the place of a tile has its bytes.
+    // CHECK: tile.overwrite {{.*}} -> <64x64xbf16, #tile.shared<pitch = 64, swizzle = 8, offset = 20480>>
+    %r = tile.overwrite %q with %o : !q, !h -> !q
+    tile.store %r to %base rows {
+    ^bb0(%row: i32):
+      tile.yield %offset, %there : i64, i1
+    } : !q
+  }
+  // CHECK: tile.load
+  // CHECK: <64x48xbf16, #tile.shared<pitch = 48, swizzle = 1, offset = 36992>>
+  %t = tile.load %base rows {
+  ^bb0(%row: i32):
+    tile.yield %offset, %there : i64, i1
+  } : !tile.tile<64x48xbf16, #tile.shared<pitch = 48, swizzle = 1>>
+}

@@ -90,3 +90,54 @@ tile.entry @loops_carry_fragments attend
     tile.yield %offset, %there : i64, i1
   } : !tile.tile<16x8xbf16>
 }
+
+// -----
+
+// Matrix instructions of warpgroups take panels of 128 bytes a row, and queries of
+// any count of warps.
+// CHECK-LABEL: tile.entry @pipelines_lie_in_panels
+tile.entry @pipelines_lie_in_panels attend
+    #tile.items<rows = 192, group = 1, heads = 1, keys = 80, row_block = 0>
+    #tile.schedule<rows = 192, keys = 80, warps = 12, weights = bf16,
+    pipeline = #tile.pipeline<stages = 2, copy = tma, load_registers = 32, compute_registers = 160, growth = 8>> {
+^bb0(%words: !tile.words):
+  %base = tile.word %words[4] : !tile.address
+  %there = arith.constant true
+  %offset = arith.constant 0 : i64
+  %one = arith.constant 1.0 : f32
+  // CHECK: tile.load
+  // CHECK: <192x128xbf16, #tile.shared<pitch = 64, swizzle = 8>>
+  %q = tile.load %base rows {
+  ^bb0(%row: i32):
+    tile.yield %offset, %there : i64, i1
+  } : !tile.tile<192x128xbf16>
+  // 80 keys are no multiple of 12 warps; one panel and a half is two.
+  // CHECK: tile.load
+  // CHECK: <80x96xbf16, #tile.shared<pitch = 64, swizzle = 8>>
+  %v = tile.load %base rows {
+  ^bb0(%row: i32):
+    tile.yield %offset, %there : i64, i1
+  } : !tile.tile<80x96xbf16>
+  // CHECK: tile.load
+  // CHECK: <80x128xbf16, #tile.shared<pitch = 64, swizzle = 8>>
+  %k = tile.load %base rows {
+  ^bb0(%row: i32):
+    tile.yield %offset, %there : i64, i1
+  } : !tile.tile<80x128xbf16>
+  // CHECK: tile.dot {{.*}} -> <192x80xf32, #tile.accumulator<warps = 12>>
+  %s = tile.dot %q, %k transposed
+      : !tile.tile<192x128xbf16>, !tile.tile<80x128xbf16> -> !tile.tile<192x80xf32>
+  %l = tile.reduce add %s : !tile.tile<192x80xf32> -> !tile.tile<192x1xf32>
+  // CHECK: tile.scale_rows
+  // CHECK-SAME: <192x80xf32, #tile.accumulator<warps = 12>>, <192x1xf32, #tile.rows_of<warps = 12>>
+  %scaled = tile.scale_rows %s by %l : !tile.tile<192x80xf32>, !tile.tile<192x1xf32>
+  %p = tile.map (%scaled) {
+  ^bb0(%x: f32, %row: i32, %column: i32):
+    %w = arith.truncf %x : f32 to bf16
+    tile.yield %w : bf16
+  } : (!tile.tile<192x80xf32>) -> !tile.tile<192x80xbf16>
+  // CHECK: tile.convert {{.*}} -> <192x80xbf16, #tile.operand<warps = 12>>
+  // CHECK: tile.dot {{.*}} -> <192x96xf32, #tile.accumulator<warps = 12>>
+  %o = tile.dot %p, %v
+      : !tile.tile<192x80xbf16>, !tile.tile<80x96xbf16> -> !tile.tile<192x96xf32>
+}

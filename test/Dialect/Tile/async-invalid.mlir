@@ -112,3 +112,61 @@ tile.entry @boxes attend #tile.items<rows = 64, group = 1, heads = 1, keys = 64,
     tile.yield %wide, %yes : i64, i1
   } : !tile.pipe<64x64xbf16, stages = 2>
 }
+
+// -----
+
+#panels = #tile.shared<pitch = 64, swizzle = 8>
+func.func @overwrites_another_shape(%place: !tile.tile<64x64xbf16, #panels>, %tile: !tile.tile<64x32xbf16, #tile.accumulator<warps = 4>>) {
+  // expected-error @below {{expects input and result to differ in layout only, but got '!tile.tile<64x32xbf16, #tile.accumulator<warps = 4>>' and '!tile.tile<64x64xbf16, #tile.shared<pitch = 64, swizzle = 8>>'}}
+  %r = tile.overwrite %place with %tile : !tile.tile<64x64xbf16, #panels>, !tile.tile<64x32xbf16, #tile.accumulator<warps = 4>> -> !tile.tile<64x64xbf16, #panels>
+  return
+}
+
+// -----
+
+#panels = #tile.shared<pitch = 64, swizzle = 8>
+#elsewhere = #tile.shared<pitch = 64, swizzle = 8, offset = 8192>
+func.func @overwrites_elsewhere(%place: !tile.tile<64x64xbf16, #panels>, %tile: !tile.tile<64x64xbf16, #tile.accumulator<warps = 4>>) {
+  // expected-error @below {{expects a result of 64 rows that lives where the old tile does, but got '!tile.tile<64x64xbf16, #tile.shared<pitch = 64, swizzle = 8>>' and '!tile.tile<64x64xbf16, #tile.shared<pitch = 64, swizzle = 8, offset = 8192>>'}}
+  %r = tile.overwrite %place with %tile : !tile.tile<64x64xbf16, #panels>, !tile.tile<64x64xbf16, #tile.accumulator<warps = 4>> -> !tile.tile<64x64xbf16, #elsewhere>
+  return
+}
+
+// -----
+
+#panels = #tile.shared<pitch = 64, swizzle = 8>
+func.func @overwrites_wide(%place: !tile.tile<64x64xbf16, #panels>, %tile: !tile.tile<64x64xf32, #tile.accumulator<warps = 4>>) {
+  // expected-error @below {{expects a tile that fits where '!tile.tile<64x64xbf16, #tile.shared<pitch = 64, swizzle = 8>>' is, but got '!tile.tile<64x64xf32, #tile.shared<pitch = 64, swizzle = 8>>'}}
+  %r = tile.overwrite %place with %tile : !tile.tile<64x64xbf16, #panels>, !tile.tile<64x64xf32, #tile.accumulator<warps = 4>> -> !tile.tile<64x64xf32, #panels>
+  return
+}
+
+// -----
+
+#panels = #tile.shared<pitch = 64, swizzle = 8>
+func.func @overwrites_more(%place: !tile.tile<64x64xbf16, #panels>, %tile: !tile.tile<64x128xbf16, #tile.accumulator<warps = 4>>) {
+  // expected-error @below {{expects a tile that fits where '!tile.tile<64x64xbf16, #tile.shared<pitch = 64, swizzle = 8>>' is, but got '!tile.tile<64x128xbf16, #tile.shared<pitch = 64, swizzle = 8>>'}}
+  %r = tile.overwrite %place with %tile : !tile.tile<64x64xbf16, #panels>, !tile.tile<64x128xbf16, #tile.accumulator<warps = 4>> -> !tile.tile<64x128xbf16, #panels>
+  return
+}
+
+// -----
+
+tile.entry @pipe_of_a_role attend #tile.items<rows = 64, group = 1, heads = 1, keys = 64, row_block = 0>
+    #tile.schedule<rows = 64, keys = 64, warps = 4, weights = bf16> {
+^bb0(%words: !tile.words):
+  tile.roles load 32 {
+    // expected-error @below {{expects to stand outside of roles, which share it}}
+    %pipe = tile.pipe tma : !tile.pipe<64x64xbf16, stages = 2>
+  } compute 160 {
+  }
+}
+
+// -----
+
+func.func @keeps(%a: !tile.tile<64x64xbf16>, %b: !tile.tile<64x64xbf16>, %w: !tile.tile<64x64xf32>) {
+  %p = tile.issue_dot %a, %b transposed : !tile.tile<64x64xbf16>, !tile.tile<64x64xbf16> -> !tile.inflight<64x64xf32>
+  // expected-error @below {{expects to give on the tiles that it keeps, but gets ('!tile.tile<64x64xf32>') and gives ('!tile.tile<64x64xbf16>')}}
+  %x, %y = tile.await %p pending 0 keep (%w : !tile.tile<64x64xf32>) : !tile.inflight<64x64xf32> -> !tile.tile<64x64xf32>, !tile.tile<64x64xbf16>
+  return
+}

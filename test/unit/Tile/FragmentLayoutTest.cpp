@@ -175,3 +175,39 @@ TEST_CASE(
         }
     }
 }
+
+TEST_CASE("panels are what wgmma and tensor maps take") {
+  // PTX ISA, "Asynchronous Warpgroup Level Matrix Shared Memory Layout": K- and
+  // MN-major tiles of 128-byte rows, whose 16-byte chunks trade places by the
+  // row modulo 8; panels of 64 elements of 16 bits lie one after another.
+  Tiles t;
+  constexpr int64_t offset = 3 * 1024;
+  for (int64_t rows : {64, 80, 192})
+    for (int64_t columns : {64, 72, 96, 128, 192, 256}) {
+      TileType type = t.tile(rows, columns, {});
+      SharedAttr chosen = SharedLayout::choosePanels(type);
+      CHECK(chosen.getPitch() == 64);
+      CHECK(chosen.getSwizzle() == 8);
+      SharedLayout layout(
+          type.withLayout(SharedAttr::get(&t.context, 64, 8, offset)));
+      int64_t panels = columns % 64 ? columns / 64 + 1 : columns / 64;
+      CHECK(layout.panels() == panels);
+      CHECK(layout.panelColumns() == 64);
+      CHECK(layout.panelBytes() == rows * 128);
+      CHECK(layout.bytes() == panels * rows * 128);
+      std::set<int64_t> seen;
+      for (int64_t row = 0; row < rows; ++row)
+        for (int64_t chunk = 0; chunk < panels * 8; ++chunk) {
+          int64_t byte = offset + chunk / 8 * rows * 128 + row * 128 +
+                         ((chunk % 8) ^ (row % 8)) * 16;
+          CHECK(layout.byteOfChunk(row, chunk) == byte);
+          CHECK(seen.insert(byte).second);
+          for (int64_t i = 0; i < 8; ++i)
+            CHECK(layout.byteOf(row, chunk * 8 + i) == byte + 2 * i);
+        }
+      // Every chunk of the tile's bytes, once.
+      CHECK(int64_t(seen.size()) * 16 == layout.bytes());
+      CHECK(*seen.begin() == offset);
+      CHECK(*seen.rbegin() == offset + layout.bytes() - 16);
+    }
+}
