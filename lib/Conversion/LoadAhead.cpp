@@ -5,10 +5,10 @@
 
 #include "lib/Conversion/LoadAhead.h"
 
+#include "lib/Transforms/ScalarSlice.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/IR/PatternMatch.h"
-#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "mlir/Transforms/RegionUtils.h"
 
 using namespace mlir;
@@ -32,32 +32,6 @@ LoadAhead::LoadAhead(Block &body) {
     });
 }
 
-/// The scalar operations of a loop's body that values hang on, in order; fails
-/// where they hang on more than the induction variable and what is outside.
-static LogicalResult collectSlice(ValueRange values, scf::ForOp loop,
-                                  SetVector<Operation *> &slice) {
-  for (Value value : values) {
-    if (value == loop.getInductionVar())
-      continue;
-    if (auto argument = dyn_cast<BlockArgument>(value)) {
-      if (argument.getOwner() == loop.getBody())
-        return failure(); // carried from trip to trip
-      continue;
-    }
-    Operation *op = value.getDefiningOp();
-    if (op->getBlock() != loop.getBody())
-      continue;
-    if (op->getNumRegions() || !isPure(op))
-      return failure();
-    if (slice.contains(op))
-      continue;
-    if (failed(collectSlice(op->getOperands(), loop, slice)))
-      return failure();
-    slice.insert(op);
-  }
-  return success();
-}
-
 SmallVector<RowsAhead> LoadAhead::at(tile::DotOp dot,
                                      ImplicitLocOpBuilder &b) const {
   SmallVector<RowsAhead> result;
@@ -69,8 +43,8 @@ SmallVector<RowsAhead> LoadAhead::at(tile::DotOp dot,
     SetVector<Value> captured;
     getUsedValuesDefinedAbove(load.getRows(), captured);
     captured.insert(load->getOperand(0));
-    SetVector<Operation *> slice;
-    if (failed(collectSlice(captured.getArrayRef(), loop, slice)))
+    ScalarSlice slice;
+    if (failed(collectScalars(captured.getArrayRef(), loop, slice)))
       continue;
     RowsAhead ahead{load, {}};
     if (load->isBeforeInBlock(dot)) {

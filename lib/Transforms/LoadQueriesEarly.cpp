@@ -4,11 +4,10 @@
 // these wait for stages: too late to be there when they are wanted.
 
 #include "lib/Transforms/Passes.h"
+#include "lib/Transforms/ScalarSlice.h"
 
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
-#include "mlir/Interfaces/SideEffectInterfaces.h"
-#include "mlir/Transforms/RegionUtils.h"
 
 namespace saccade {
 #define GEN_PASS_DEF_LOADQUERIESEARLYPASS
@@ -18,29 +17,6 @@ namespace saccade {
 using namespace mlir;
 using namespace saccade;
 using namespace saccade::tile;
-
-/// The operations of the loop's body that an operation hangs on, in order;
-/// fails where they are not scalar code of the induction variable.
-static LogicalResult collectSlice(Operation *op, scf::ForOp items,
-                                  SetVector<Operation *> &slice) {
-  SetVector<Value> read(op->operand_begin(), op->operand_end());
-  getUsedValuesDefinedAbove(op->getRegions(), read);
-  for (Value value : read) {
-    if (auto argument = dyn_cast<BlockArgument>(value)) {
-      if (argument.getOwner() == items.getBody() &&
-          argument != items.getInductionVar())
-        return failure();
-      continue;
-    }
-    Operation *scalar = value.getDefiningOp();
-    if (scalar->getBlock() != items.getBody() || slice.contains(scalar))
-      continue;
-    if (!isPure(scalar) || failed(collectSlice(scalar, items, slice)))
-      return failure();
-    slice.insert(scalar);
-  }
-  return success();
-}
 
 namespace {
 class EarlyQueries {
@@ -89,9 +65,9 @@ private:
     b.setInsertionPointToStart(branch.thenBlock());
     IRMapping mapping;
     mapping.map(items.getInductionVar(), item);
-    SetVector<Operation *> slice;
+    ScalarSlice slice;
     for (PutOp put : puts)
-      static_cast<void>(collectSlice(put, items, slice)); // did before
+      static_cast<void>(collectScalars(put, items, slice)); // did before
     for (Operation *op : slice)
       b.clone(*op, mapping);
     for (PutOp put : puts)
@@ -112,12 +88,12 @@ struct LoadQueriesEarly
     auto loops = items.getBody()->getOps<scf::ForOp>();
     if (puts.empty() || loops.empty())
       return;
-    SetVector<Operation *> slice;
+    ScalarSlice slice;
     for (PutOp put : puts)
       // With one stage, the next queries would wait for these, and these for
       // keys that come after.
       if (put.getPipe().getType().getStages() < int64_t(2 * puts.size()) ||
-          failed(collectSlice(put, items, slice)))
+          failed(collectScalars(put, items, slice)))
         return;
     EarlyQueries(items, *loops.begin(), puts).run();
   }

@@ -4,11 +4,11 @@
 // here on, and meet only in the number of the tile.
 
 #include "lib/Transforms/Passes.h"
+#include "lib/Transforms/ScalarSlice.h"
 
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "mlir/IR/PatternMatch.h"
-#include "mlir/Interfaces/SideEffectInterfaces.h"
 
 namespace saccade {
 #define GEN_PASS_DEF_MAKEPIPESPASS
@@ -144,7 +144,7 @@ private:
     Value limit = load.getLimit();
     IRMapping firstTrip;
     firstTrip.map(loop.getInductionVar(), loop.getLowerBound());
-    SetVector<Operation *> slice;
+    ScalarSlice slice;
     if (load.getTail() && succeeded(collectScalars(limit, loop, slice))) {
       // Once, before the loop: the tile stays in its stage until it is
       // released.
@@ -172,25 +172,6 @@ private:
   static void enterIf(ImplicitLocOpBuilder &b, Value condition) {
     auto branch = scf::IfOp::create(b, condition, /*withElseRegion=*/false);
     b.setInsertionPointToStart(branch.thenBlock());
-  }
-
-  /// The scalar operations of a loop's body that a value hangs on, in order.
-  static LogicalResult collectScalars(Value value, scf::ForOp loop,
-                                      SetVector<Operation *> &slice) {
-    if (value == loop.getInductionVar())
-      return success();
-    if (auto argument = dyn_cast<BlockArgument>(value))
-      return failure(argument.getOwner() == loop.getBody());
-    Operation *op = value.getDefiningOp();
-    if (op->getBlock() != loop.getBody() || slice.contains(op))
-      return success();
-    if (op->getNumRegions() || !isPure(op))
-      return failure();
-    for (Value operand : op->getOperands())
-      if (failed(collectScalars(operand, loop, slice)))
-        return failure();
-    slice.insert(op);
-    return success();
   }
 
   void replace(LoadOp load, Value from, Value n) {

@@ -6,10 +6,10 @@
 // ptxas would serialise everything otherwise (its note C7513).
 
 #include "lib/Transforms/Passes.h"
+#include "lib/Transforms/ScalarSlice.h"
 
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
-#include "mlir/Interfaces/SideEffectInterfaces.h"
 
 namespace saccade {
 #define GEN_PASS_DEF_OVERLAPPRODUCTSPASS
@@ -62,6 +62,10 @@ std::optional<KeyLoop> KeyLoop::match(scf::ForOp loop) {
     if (release.getPipe() == found.values.getPipe())
       found.release = release;
   if (!found.release || found.release->isBeforeInBlock(found.last))
+    return std::nullopt;
+  ScalarSlice slice;
+  if (failed(collectScalars({found.values.getIndex(), found.release.getIndex()},
+                            loop, slice)))
     return std::nullopt;
   // What the first products read, which the last one has no use for.
   if (auto left = found.first.getLhs().getDefiningOp<GetOp>();
@@ -139,38 +143,28 @@ private:
   };
 
   /// The scalars of a late operation in the trip of `iv`, then the operation.
-  Operation *cloneLate(ImplicitLocOpBuilder &b, Operation *op, Value iv,
-                       IRMapping &mapping) {
+  Operation *cloneLate(ImplicitLocOpBuilder &b, Value index, Operation *op,
+                       Value iv) {
+    IRMapping mapping;
     mapping.map(keys.loop.getInductionVar(), iv);
-    SetVector<Operation *> slice;
-    collect(op, slice);
+    ScalarSlice slice;
+    // It succeeded when the loop was matched.
+    static_cast<void>(collectScalars(index, keys.loop, slice));
     for (Operation *scalar : slice)
       b.clone(*scalar, mapping);
     return b.clone(*op, mapping);
   }
-  void collect(Operation *op, SetVector<Operation *> &slice) {
-    for (Value operand : op->getOperands()) {
-      Operation *scalar = operand.getDefiningOp();
-      if (!scalar || scalar->getBlock() != keys.loop.getBody() ||
-          !isPure(scalar) || slice.contains(scalar))
-        continue;
-      collect(scalar, slice);
-      slice.insert(scalar);
-    }
-  }
 
   /// Issues the delayed product of the trip of `iv`.
   Value issueLate(ImplicitLocOpBuilder &b, const Trip &trip, Value iv) {
-    IRMapping mapping;
-    Operation *values = cloneLate(b, keys.values, iv, mapping);
+    Operation *values = cloneLate(b, keys.values.getIndex(), keys.values, iv);
     auto inflight = InflightType::get(b.getContext(), keys.last.getType());
     return IssueDotOp::create(
         b, inflight, trip.values.back(), values->getResult(0),
         trip.values[keys.carriedIndex], keys.last.getTransposed());
   }
   void releaseLate(ImplicitLocOpBuilder &b, Value iv) {
-    IRMapping mapping;
-    cloneLate(b, keys.release, iv, mapping);
+    cloneLate(b, keys.release.getIndex(), keys.release, iv);
   }
 
   /// What a trip hands on, once its early operations are cloned.

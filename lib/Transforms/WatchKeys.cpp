@@ -3,10 +3,10 @@
 // A wait that costs nothing, placed where it keeps two others apart.
 
 #include "lib/Transforms/Passes.h"
+#include "lib/Transforms/ScalarSlice.h"
 
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
-#include "mlir/Interfaces/SideEffectInterfaces.h"
 
 namespace saccade {
 #define GEN_PASS_DEF_WATCHKEYSPASS
@@ -17,24 +17,15 @@ using namespace mlir;
 using namespace saccade;
 using namespace saccade::tile;
 
-/// The scalar operations of a loop's body that a value hangs on, in order.
-static void collectScalars(Value value, scf::ForOp loop,
-                           SetVector<Operation *> &slice) {
-  Operation *op = value.getDefiningOp();
-  if (!op || op->getBlock() != loop.getBody() || !isPure(op) ||
-      slice.contains(op))
-    return;
-  for (Value operand : op->getOperands())
-    collectScalars(operand, loop, slice);
-  slice.insert(op);
-}
-
 static void watch(scf::ForOp loop) {
   SmallVector<AwaitOp> awaits(loop.getBody()->getOps<AwaitOp>());
   auto gets = loop.getBody()->getOps<GetOp>();
   if (awaits.size() < 2 || awaits.back().getPending() != 0 || gets.empty())
     return;
   GetOp keys = *gets.begin();
+  ScalarSlice slice;
+  if (failed(collectScalars(keys.getIndex(), loop, slice)))
+    return;
   ImplicitLocOpBuilder b(loop.getLoc(), awaits.back());
   Value next = arith::AddIOp::create(b, loop.getInductionVar(), loop.getStep());
   // The last tile of the loop may be overwritten by now.
@@ -44,8 +35,6 @@ static void watch(scf::ForOp loop) {
   b.setInsertionPointToStart(branch.thenBlock());
   IRMapping mapping;
   mapping.map(loop.getInductionVar(), next);
-  SetVector<Operation *> slice;
-  collectScalars(keys.getIndex(), loop, slice);
   for (Operation *op : slice)
     b.clone(*op, mapping);
   b.clone(*keys, mapping);
