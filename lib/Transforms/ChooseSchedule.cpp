@@ -43,14 +43,17 @@ struct ChooseSchedule : saccade::impl::ChooseSchedulePassBase<ChooseSchedule> {
           << kQueryTokens << "' to be a positive integer, but got " << tokens;
       return signalPassFailure();
     }
-    if (kernel.getScheduleAttr())
-      return;
     Shape shape;
     for (BlockArgument cache : kernel.getCaches()) {
       auto layout = cast<attn::LayoutType>(cache.getType());
       shape.headDim = std::max(shape.headDim, layout.getHeadDim());
       shape.valueDim = std::max(shape.valueDim, layout.getValueDim());
       shape.element = layout.getElementType();
+    }
+    if (Attribute given = kernel.getScheduleAttr()) {
+      if (failed(verifyFits(dyn_cast<tile::ScheduleAttr>(given), shape)))
+        signalPassFailure();
+      return;
     }
     tile::ScheduleAttr schedule;
     if (target == "cpu")
@@ -60,6 +63,28 @@ struct ChooseSchedule : saccade::impl::ChooseSchedulePassBase<ChooseSchedule> {
     else
       schedule = forGpu(shape);
     kernel.setScheduleAttr(schedule);
+  }
+
+  /// Whether a schedule that is given can run on the target. What depends on
+  /// the tiles of an entry, such as their bytes, is found when they are placed.
+  LogicalResult verifyFits(tile::ScheduleAttr given, const Shape &shape) {
+    if (!given || !given.getPipeline())
+      return success();
+    attn::KernelOp kernel = getOperation();
+    if (target != "sm_90a")
+      return kernel.emitOpError("expects sm_90a for a pipeline, but the target "
+                                "is ")
+             << StringRef(target);
+    // Live at a time: logits and results in f32, weights in 16 bits.
+    int64_t registers =
+        given.getKeys() / 2 + given.getKeys() / 4 + shape.valueDim / 2;
+    int64_t available = given.getPipeline().getComputeRegisters();
+    if (registers > available)
+      return kernel.emitOpError("expects tiles that fit in ")
+             << available << " registers a thread, but those of "
+             << given.getKeys() << " keys and " << shape.valueDim
+             << " columns of values take " << registers;
+    return success();
   }
 
   /// A query tile and a KV tile lie in the second-level cache together; softmax

@@ -80,6 +80,39 @@ def test_wrong_input_ends_with_code_1_and_a_reason(arguments, message):
     assert message in saccade(*arguments, code=1)
 
 
+def schedule(rows=192, keys=80, warps=12, weights="bf16", stages=2, compute=160):
+    return (
+        f"#tile.schedule<rows = {rows}, keys = {keys}, warps = {warps}, "
+        f"weights = {weights}, pipeline = <stages = {stages}, copy = tma, "
+        f"load_registers = 32, compute_registers = {compute}, growth = 8>>"
+    )
+
+
+@pytest.mark.parametrize(
+    "target, text, message",
+    [
+        ("sm_90a", schedule(stages=8), "at most 232448 bytes of shared memory, but"),
+        ("sm_90a", schedule(compute=168), "at most 65536 registers, but 128 threads"),
+        ("sm_90a", schedule(compute=300), "multiples of 8 from 24 to 240, but got 300"),
+        ("sm_90a", schedule(keys=160), "160 keys and 128 columns of values take 184"),
+        ("sm_90a", schedule(keys=72), "a multiple of 16 up to 256 with a pipeline"),
+        ("sm_90a", schedule(rows=200), "but got 200 rows and 12 warps"),
+        ("sm_90a", schedule(warps=8), "but got 192 rows and 8 warps"),
+        ("sm_90a", schedule(stages=0), "expects 1 to 16 stages, but got 0"),
+        ("sm_90a", schedule(weights="f32"), "expects weights of f16 or bf16 with a"),
+        ("sm_90a", schedule(weights="f16"), "both sides in bf16 or both in f16 on"),
+        ("sm_80", schedule(), "expects sm_90a for a pipeline, but the target is sm_80"),
+        ("sm_120", schedule(), "for a pipeline, but the target is sm_120"),
+        ("cpu", schedule(), "expects sm_90a for a pipeline, but the target is cpu"),
+    ],
+)
+def test_schedules_that_do_not_fit_are_refused_with_numbers(target, text, message):
+    prefill = EXAMPLES / "llama3_prefill.mlir"
+    assert message in saccade(
+        "compile", prefill, "--target", target, "--schedule", text, code=1
+    )
+
+
 def test_diagnostics_name_the_file_and_the_place(tmp_path):
     spec = tmp_path / "wrong.mlir"
     spec.write_text(

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Schedules that are given and cannot run on the target.
+// RUN: not saccade-opt %s -split-input-file -pass-pipeline='builtin.module(attn.kernel(attn-choose-schedule{target=sm_90a}))' 2>&1 | FileCheck %s
+// RUN: not saccade-opt %s -split-input-file -pass-pipeline='builtin.module(attn.kernel(attn-choose-schedule{target=sm_80}))' 2>&1 | FileCheck %s --check-prefix=OLD
+// RUN: not saccade-opt %s -split-input-file -pass-pipeline='builtin.module(attn.kernel(attn-choose-schedule))' 2>&1 | FileCheck %s --check-prefix=CPU
+
+// Half of 192 registers of logits, a quarter of weights, half of 128 of results.
+// CHECK: error: 'attn.kernel' op expects tiles that fit in 160 registers a thread, but those of 192 keys and 128 columns of values take 208
+// OLD: error: 'attn.kernel' op expects sm_90a for a pipeline, but the target is sm_80
+// CPU: error: 'attn.kernel' op expects sm_90a for a pipeline, but the target is cpu
+attn.variant @all() {
+}
+attn.kernel @wide(%q: !attn.ragged<8x64xbf16>, %kv: !attn.ragged<8x64xbf16, value = 128>)
+    schedule = #tile.schedule<rows = 192, keys = 192, warps = 12, weights = bf16,
+    pipeline = #tile.pipeline<stages = 2, copy = tma, load_registers = 32, compute_registers = 160, growth = 8>> {
+  %s = attn.attend @all() %q, %kv : !attn.ragged<8x64xbf16>, !attn.ragged<8x64xbf16, value = 128> -> !attn.state<8x128>
+  %o = attn.finish @all() %s : !attn.state<8x128> -> !attn.ragged<8x128xbf16>
+  attn.return %o : !attn.ragged<8x128xbf16>
+}
+
+// -----
+
+// CHECK: error: 'attn.kernel' op expects 'attn.query_tokens' to be a positive integer, but got 0 : i64
+attn.variant @all() {
+}
+attn.kernel @no_tokens(%q: !attn.ragged<8x64xbf16>, %kv: !attn.ragged<8x64xbf16>)
+    attributes {attn.query_tokens = 0} {
+  %s = attn.attend @all() %q, %kv : !attn.ragged<8x64xbf16>, !attn.ragged<8x64xbf16> -> !attn.state<8x64>
+  %o = attn.finish @all() %s : !attn.state<8x64> -> !attn.ragged<8x64xbf16>
+  attn.return %o : !attn.ragged<8x64xbf16>
+}
