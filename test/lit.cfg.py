@@ -46,6 +46,13 @@ def find_ptxas():
     return next((c for c in candidates if c and os.access(c, os.X_OK)), None)
 
 
+def find_nvdisasm():
+    """The CUDA toolkit's disassembler."""
+    candidates = [os.environ.get("NVDISASM"), shutil.which("nvdisasm")]
+    candidates += ["/usr/local/cuda/bin/nvdisasm"]
+    return next((c for c in candidates if c and os.access(c, os.X_OK)), None)
+
+
 def has_gpu():
     """Whether the CUDA driver reports a device."""
     try:
@@ -67,6 +74,11 @@ if ptxas:
     config.environment["PTXAS"] = ptxas
 else:
     lit_config.note("no ptxas found: tests that assemble PTX are skipped")
+nvdisasm = find_nvdisasm()
+if nvdisasm:
+    config.environment["NVDISASM"] = nvdisasm
+else:
+    lit_config.note("no nvdisasm found: tests count no machine instructions")
 if has_gpu():
     config.available_features.add("gpu")
 else:
