@@ -30,7 +30,8 @@ def Tile_PipelineAttr : Tile_Attr<"Pipeline", "pipeline"> {
     16 bytes at a time (`gather`). A thread that loads keeps `load_registers`, one
     that computes gets `compute_registers`. A running maximum is raised only when
     logits exceed it by more than `growth`, in units of log2, so that most tiles
-    need no rescaling; 0 raises it always.
+    need no rescaling; 0 raises it always. With two `query_stages`, the queries of the
+    next item come while this one is computed.
 
     Example: `#tile.pipeline<stages = 2, copy = tma, load_registers = 32,
     compute_registers = 160, growth = 8>`
