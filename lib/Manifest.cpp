@@ -5,6 +5,8 @@
 
 #include "lib/Manifest.h"
 
+#include "lib/Transforms/PipelineModel.h"
+
 #include "dialects/Attn/VariantBodies.h"
 #include "lib/BoundsProgram.h"
 
@@ -224,5 +226,13 @@ json::Object saccade::describeEntry(tile::EntryOp entry,
     object["caches"] = json::Array(signature.attended);
   if (!append)
     object["folds"] = json::Array(signature.folds);
+  if (SmallVector<double> costs = groupCosts(entry); !costs.empty()) {
+    constexpr int64_t rowsOfGroup = 64;
+    object["cost"] =
+        json::Object{{"alpha", 1.0},
+                     {"beta", 1.0},
+                     {"groups", json::Object{{"rows", rowsOfGroup},
+                                             {"keys", json::Array(costs)}}}};
+  }
   return object;
 }

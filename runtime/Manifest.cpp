@@ -348,6 +348,22 @@ void readTensorMaps(Fields &fields, const std::string &path, Entry &entry,
                          " bytes, not ", 8 * entry.blockWords(manifest)));
 }
 
+void readGroups(Fields &cost, Entry &entry, bool &good) {
+  Fields groups = cost.inner("groups");
+  entry.groupRows = groups.integer("rows", 1, 1 << 20);
+  for (const json &share : groups.array("keys", 1, kMaxElements)) {
+    if (!share.is_number() || !(share.get<double>() > 0)) {
+      groups.complain("keys", "positive numbers");
+      return;
+    }
+    entry.groupCosts.push_back(share.get<double>());
+  }
+  if (good &&
+      int64_t(entry.groupCosts.size()) * entry.groupRows < entry.rowsPerItem)
+    groups.complain("keys", join("a number for each ", entry.groupRows, " of ",
+                                 entry.rowsPerItem, " rows"));
+}
+
 Entry readEntry(const json &object, const std::string &path, size_t sections,
                 const Manifest &manifest, bool &good) {
   Fields fields(object, path, good);
@@ -373,6 +389,8 @@ Entry readEntry(const json &object, const std::string &path, size_t sections,
     Fields cost = fields.inner("cost");
     entry.alpha = cost.positive("alpha");
     entry.beta = cost.positive("beta");
+    if (cost.has("groups"))
+      readGroups(cost, entry, good);
   }
   for (const json &index : fields.array("caches", 1, manifest.caches.size())) {
     bool known = index.is_number_unsigned() &&

@@ -78,7 +78,11 @@ struct Entry {
   int32_t threads = 0;
   int32_t sharedBytes = 0;
   int32_t binary = 0;
-  double alpha = 1, beta = 1;  ///< cost = alpha * rows + beta * keys
+  double alpha = 1, beta = 1; ///< cost = alpha * rows + beta * keys
+  int32_t groupRows = 0;      ///< of a warpgroup; 0: all rows cost alike
+  /// What keys cost an item with 1, 2, ... groups at work, over the full
+  /// tile's.
+  std::vector<double> groupCosts;
   std::vector<int32_t> caches; ///< argument indices
   std::vector<Fold> folds;     ///< of an attend
   int32_t mapWord = 0;         ///< where tensor maps begin in its block

@@ -29,7 +29,7 @@ void describeEntry(const Manifest &manifest, const Entry &entry,
   out += join("entry @", entry.name, " ",
               entry.kind == EntryKind::Attend ? "attend" : "append", ": ",
               work.items.size(), " items on ", work.ctas(), " ctas, ",
-              entry.rowsPerItem, " rows each");
+              entry.rowsPerItem, " rows at most");
   if (entry.rowBlock)
     out += join(" within blocks of ", entry.rowBlock);
   if (entry.kind == EntryKind::Attend)

@@ -29,19 +29,47 @@ constexpr int kCtaBits = 20;
 constexpr int kCostBits = 62 - kCtaBits;
 /// Of keys and values, a section of KV heads.
 constexpr int64_t kSectionBytes = 20 << 20;
+/// Smaller tiles are tried where they make no more items than this.
+constexpr int64_t kFewItems = 1024;
+/// What they have to gain to be taken.
+constexpr double kLeastGain = 1.08;
 
-} // namespace
+/// Rows of a tile that so many groups compute; 0 where that is none.
+int64_t tileRowsOf(const Entry &entry, int64_t groups) {
+  return groups * entry.groupRows / entry.group * entry.group;
+}
 
-int64_t saccade::rt::mostItems(const Entry &entry, const Limits &limits) {
+int64_t mostItemsOf(const Entry &entry, const Limits &limits, int64_t tile) {
   // A request of n rows gives at most floor(n / span) full spans and a rest,
   // each of at most perSpan tiles; requests without rows give none.
-  int64_t tile = tileRowsOf(entry);
   int64_t span = entry.rowBlock ? entry.rowBlock : tile;
   int64_t perSpan = ceilDiv(span, tile);
   int64_t rows = limits.queryTokens * entry.group;
   int64_t rests = std::min(limits.requests, limits.queryTokens);
   int64_t tiles = (rows / span + rests) * perSpan;
   return std::min(tiles, rows) * entry.kvHeads;
+}
+
+/// Whether tiles may be smaller than an item's rows.
+bool mayShrink(const Entry &entry) {
+  return entry.groupCosts.size() > 1 && !entry.rowBlock;
+}
+
+} // namespace
+
+double saccade::rt::costOf(const Entry &entry, int64_t rows, int64_t keys) {
+  double share = 1;
+  if (entry.groupRows)
+    share = entry.groupCosts[ceilDiv(rows, entry.groupRows) - 1];
+  return entry.alpha * double(rows) + entry.beta * share * double(keys);
+}
+
+int64_t saccade::rt::mostItems(const Entry &entry, const Limits &limits) {
+  int64_t most = mostItemsOf(entry, limits, tileRowsOf(entry));
+  if (!mayShrink(entry))
+    return most;
+  int64_t least = std::max<int64_t>(tileRowsOf(entry, 1), entry.group);
+  return std::max(most, std::min(kFewItems, mostItemsOf(entry, limits, least)));
 }
 
 int64_t saccade::rt::visitedTiles(const Manifest &manifest, const Entry &entry,
@@ -76,9 +104,8 @@ int64_t saccade::rt::visitedTiles(const Manifest &manifest, const Entry &entry,
 /// Cuts every request from its end, so that the short tile is its first, which
 /// sees the fewest keys under a causal mask; row blocks from their start.
 void Planner::cutTiles(const Manifest &manifest, const Entry &entry,
-                       const Batch &batch) {
+                       const Batch &batch, int64_t most) {
   tiles.clear();
-  int64_t most = tileRowsOf(entry);
   for (size_t r = 0; r < batch.requests.size(); ++r) {
     int64_t rows = int64_t(batch.requests[r].q_len) * entry.group;
     for (int64_t begin = 0, end; begin < rows; begin = end) {
@@ -212,10 +239,52 @@ void Planner::deal(size_t items, int32_t ctas, EntryWork &work) {
   }
 }
 
+void Planner::dealTiles(const Manifest &manifest, const Entry &entry,
+                        const Batch &batch, int32_t ctas, EntryWork &work) {
+  work.load.assign(ctas, 0);
+  work.ctaBegin.assign(ctas + 1, 0);
+  int exponent = measureTiles(entry.kvHeads);
+  cutSections(manifest, entry, batch);
+  orderRuns(entry.kvHeads);
+  deal(tiles.size() * entry.kvHeads, ctas, work);
+  size_t leaves = tree.size() / 2;
+  for (int32_t cta = 0; cta < ctas; ++cta)
+    work.load[cta] = std::ldexp(
+        static_cast<double>(tree[leaves + cta] >> kCtaBits), -exponent);
+}
+
+/// The rows of a tile: all, unless fewer let the last cta end clearly earlier.
+int64_t Planner::chooseRows(const Manifest &manifest, const Entry &entry,
+                            const Batch &batch, int32_t ctas, bool fixedGrid) {
+  int64_t rows = tileRowsOf(entry);
+  if (!mayShrink(entry) || ctas < 1)
+    return rows;
+  double best = 0;
+  for (auto groups = static_cast<int64_t>(entry.groupCosts.size()); groups > 0;
+       --groups) {
+    int64_t tried = std::min(tileRowsOf(entry, groups), tileRowsOf(entry));
+    if (tried < entry.group)
+      break;
+    cutTiles(manifest, entry, batch, tried);
+    int64_t items = static_cast<int64_t>(tiles.size()) * entry.kvHeads;
+    if (items == 0 || items > kFewItems)
+      break;
+    auto used = static_cast<int32_t>(std::min<int64_t>(ctas, items));
+    dealTiles(manifest, entry, batch, fixedGrid ? ctas : used, trial);
+    double last = *std::ranges::max_element(trial.load);
+    if (best == 0 || last * kLeastGain < best) {
+      best = last;
+      rows = tried;
+    }
+  }
+  return rows;
+}
+
 void Planner::plan(const Manifest &manifest, const Entry &entry,
                    const Batch &batch, int32_t ctas, bool fixedGrid,
                    EntryWork &work) {
-  cutTiles(manifest, entry, batch);
+  cutTiles(manifest, entry, batch,
+           chooseRows(manifest, entry, batch, ctas, fixedGrid));
   int64_t items = static_cast<int64_t>(tiles.size()) * entry.kvHeads;
   if (!fixedGrid)
     ctas = static_cast<int32_t>(std::min<int64_t>(ctas, items));
@@ -225,14 +294,7 @@ void Planner::plan(const Manifest &manifest, const Entry &entry,
   if (items == 0)
     return;
 
-  int exponent = measureTiles(entry.kvHeads);
-  cutSections(manifest, entry, batch);
-  orderRuns(entry.kvHeads);
-  deal(items, ctas, work);
-  size_t leaves = tree.size() / 2;
-  for (int32_t cta = 0; cta < ctas; ++cta)
-    work.load[cta] = std::ldexp(
-        static_cast<double>(tree[leaves + cta] >> kCtaBits), -exponent);
+  dealTiles(manifest, entry, batch, ctas, work);
   std::partial_sum(work.ctaBegin.begin(), work.ctaBegin.end(),
                    work.ctaBegin.begin());
   next.assign(work.ctaBegin.begin(), work.ctaBegin.end() - 1);

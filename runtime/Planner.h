@@ -8,7 +8,9 @@
 // each to the cta with the least work so far, so that no two ctas differ by
 // more than one item: section by section of KV heads, so that what ctas read at
 // a time fits in the L2 cache, and heaviest first within one (Graham's LPT
-// rule).
+// rule). Where items are few, tiles of fewer rows are tried: they spread over
+// more ctas, and groups of warps without rows leave the others more of a
+// processor.
 #ifndef SACCADE_RUNTIME_PLANNER_H
 #define SACCADE_RUNTIME_PLANNER_H
 
@@ -39,9 +41,7 @@ int64_t visitedTiles(const Manifest &manifest, const Entry &entry,
                      int64_t rowEnd);
 
 /// The cost of an item of so many rows and keys, in the manifest's unit.
-inline double costOf(const Entry &entry, int64_t rows, int64_t keys) {
-  return entry.alpha * double(rows) + entry.beta * double(keys);
-}
+double costOf(const Entry &entry, int64_t rows, int64_t keys);
 
 /// Plans entries. It keeps its memory from plan to plan.
 class Planner {
@@ -72,8 +72,12 @@ private:
   struct Run {
     int32_t tile, headBegin, headEnd;
   };
+  int64_t chooseRows(const Manifest &manifest, const Entry &entry,
+                     const Batch &batch, int32_t ctas, bool fixedGrid);
   void cutTiles(const Manifest &manifest, const Entry &entry,
-                const Batch &batch);
+                const Batch &batch, int64_t most);
+  void dealTiles(const Manifest &manifest, const Entry &entry,
+                 const Batch &batch, int32_t ctas, EntryWork &work);
   int measureTiles(int32_t heads);
   void cutSections(const Manifest &manifest, const Entry &entry,
                    const Batch &batch);
@@ -89,6 +93,7 @@ private:
   std::vector<uint64_t> tree;      ///< of ctas, the least loaded at its root
   std::vector<int32_t> owners;     ///< per item
   std::vector<int32_t> next;       ///< per cta
+  EntryWork trial;
 };
 
 /// A plan of one entry, by a planner of its own.

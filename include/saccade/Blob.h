@@ -76,7 +76,11 @@
  *                      with the 128-byte swizzle; what lies outside reads as 0
  *       cost?          {"alpha": 1.0, "beta": 1.0}: an item costs
  *                      alpha * rows + beta * keys, in any unit; keys are
- *                      those of all visited tiles of kv_tile keys
+ *                      those of all visited tiles of kv_tile keys.
+ *                      "groups"?: {"rows": 64, "keys": [0.7, 0.75, 1.0]}: rows
+ *                      are computed so many at a time, side by side, and keys
+ *                      cost an item with 1, 2, ... such groups at work so much
+ *                      of what they cost a full one
  *
  * The bounds of a fold say which keys a tile of queries may see, so that planners
  * know what items cost: {"code": [...], "keys": [[lo, hi], ...]}. Code is a list

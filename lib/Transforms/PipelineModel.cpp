@@ -41,6 +41,24 @@ struct Candidate {
   double time; ///< a row and a key, in clocks
 };
 
+/// Clocks in which so many warpgroups fold a tile of keys.
+double stepOf(int64_t headDim, int64_t valueDim, int64_t keys, int64_t groups) {
+  // m64nNk16 takes N / 2 clocks.
+  double depth = llvm::divideCeil(headDim, 16);
+  double products = depth * keys / 2 + double(keys) / 16 * double(valueDim) / 2;
+  // 16 exponentials a clock; between turns a warpgroup also scales, compares
+  // and rounds, and waits for barriers and shuffles (measured).
+  double exponentials = 4.0 * keys;
+  double between = 5.2 * keys + 250;
+  double step =
+      std::max({groups * products, groups * exponentials, products + between});
+  // The less slack, the more often the matrix units wait (measured).
+  double slack = 1 - (products + between) / step;
+  step *= 1 + 0.25 * std::max(0.0, 0.3 - slack);
+  constexpr double overhead = 40; // of a step, measured
+  return step + overhead;
+}
+
 class Model {
 public:
   Model(const PipelineShape &shape, int64_t sharedBytes)
@@ -105,21 +123,7 @@ private:
   }
 
   double timeOf(const Candidate &c) const {
-    // m64nNk16 takes N / 2 clocks.
-    double depth = llvm::divideCeil(shape.headDim, 16);
-    double products =
-        depth * c.keys / 2 + double(c.keys) / 16 * shape.valueDim / 2;
-    // 16 exponentials a clock; between turns a warpgroup also scales, compares
-    // and rounds, and waits for barriers and shuffles (measured).
-    double exponentials = 4.0 * c.keys;
-    double between = 5.2 * c.keys + 250;
-    double all = c.groups * products;
-    double step = std::max({all, c.groups * exponentials, products + between});
-    // The less slack, the more often the matrix units wait (measured).
-    double slack = 1 - (products + between) / step;
-    step *= 1 + 0.25 * std::max(0.0, 0.3 - slack);
-    constexpr double overhead = 40; // of a step, measured
-    step += overhead;
+    double step = stepOf(shape.headDim, shape.valueDim, c.keys, c.groups);
     // Copies of 16 bytes keep four warps busy that share issue slots
     // (measured).
     if (c.copy == tile::CopyKind::gather)
@@ -148,4 +152,25 @@ tile::ScheduleAttr saccade::choosePipeline(MLIRContext *context,
       best->registers.compute, kGrowth, best->queryStages);
   return tile::ScheduleAttr::get(context, 64 * best->groups, best->keys,
                                  4 * best->groups, shape.element, pipeline);
+}
+
+SmallVector<double> saccade::groupCosts(tile::EntryOp entry) {
+  tile::ScheduleAttr schedule = entry.getSchedule();
+  int64_t headDim = 0, valueDim = 0;
+  entry.walk([&](tile::DotOp dot) {
+    if (dot.getTransposed())
+      headDim = std::max(headDim, dot.getLhs().getType().getColumns());
+    else
+      valueDim = std::max(valueDim, dot.getType().getColumns());
+  });
+  SmallVector<double> costs;
+  if (!schedule.getPipeline() || !headDim || !valueDim)
+    return costs;
+  int64_t all = schedule.getWarps() / 4;
+  auto step = [&](int64_t groups) {
+    return stepOf(headDim, valueDim, schedule.getKeys(), groups);
+  };
+  for (int64_t groups = 1; groups <= all; ++groups)
+    costs.push_back(step(groups) / step(all));
+  return costs;
 }

@@ -31,6 +31,10 @@ tile::ScheduleAttr choosePipeline(mlir::MLIRContext *context,
                                   const PipelineShape &shape,
                                   int64_t sharedBytes);
 
+/// What a KV tile costs an item with 1, 2, ... warpgroups at work, over what it
+/// costs with all. Empty for entries without a pipeline, and without products.
+llvm::SmallVector<double> groupCosts(tile::EntryOp entry);
+
 } // namespace saccade
 
 #endif // SACCADE_LIB_TRANSFORMS_PIPELINEMODEL_H

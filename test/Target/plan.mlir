@@ -12,7 +12,7 @@
 // DATA-SAME: 'cache': 1
 
 // Queries 368..399 see keys from 269 on, queries 360..367 from 261 on.
-// NARROW: 2 items on 1 ctas, 64 rows each, tiles of 32 keys, group 2
+// NARROW: 2 items on 1 ctas, 64 rows at most, tiles of 32 keys, group 2
 // NARROW: rows [16, 80) keys [0, 400) in 5 tiles
 // NARROW: rows [0, 16) keys [0, 400) in 4 tiles
 

@@ -161,6 +161,19 @@ TEST_CASE("manifest: says what is wrong") {
       refuses(with([](json &m) { m["entries"][0]["cost"] = {{"alpha", -1}}; }),
               "expects 'entries[0].cost.alpha' to be a number in 0..1e12, but "
               "got -1"));
+  auto withGroups = [&](json groups) {
+    return with([&](json &m) {
+      m["entries"][0]["cost"] = {
+          {"alpha", 1}, {"beta", 1}, {"groups", std::move(groups)}};
+    });
+  };
+  CHECK(refuses(
+      withGroups({{"rows", 64}, {"keys", {1.0, -1.0}}}),
+      "expects 'entries[0].cost.groups.keys' to be positive numbers, but "
+      "got [1.0,-1.0]"));
+  CHECK(refuses(withGroups({{"rows", 1}, {"keys", {1.0, 1.0}}}),
+                "expects 'entries[0].cost.groups.keys' to be a number for each "
+                "1 of 4 rows, but got [1.0,1.0]"));
 }
 
 TEST_CASE("manifest: tensor maps") {

@@ -362,6 +362,44 @@ TEST_CASE("planner: a group that does not divide the rows of an item") {
   CHECK(int64_t(work.items.size()) <= mostItems(entry, {1, 5, 0, 0}));
 }
 
+TEST_CASE("planner: few items have fewer rows where that ends earlier") {
+  Manifest sample = parsed(manifest("dense"));
+  Entry &entry = sample.entries[0];
+  entry.rowsPerItem = 192;
+  entry.groupRows = 64;
+  entry.groupCosts = {0.7, 0.75, 1.0};
+  auto mostRows = [&](const EntryWork &work) {
+    int32_t rows = 0;
+    for (const SaccadeWorkItem &item : work.items)
+      rows = std::max(rows, item.row_end - item.row_begin);
+    return rows;
+  };
+  auto rowsOf = [&](const EntryWork &work) {
+    std::map<std::tuple<int, int>, int64_t> rows;
+    for (const SaccadeWorkItem &item : work.items)
+      rows[{item.request, item.kv_head}] += item.row_end - item.row_begin;
+    return rows;
+  };
+  int32_t tokens = 960;
+  int64_t rows = int64_t(tokens) * entry.group;
+  int64_t tiles = (rows + 191) / 192 * entry.kvHeads;
+  Batch batch = makeBatch(sample, {tokens}, {4000});
+  // As many ctas as smaller tiles: each has less to do.
+  EntryWork wide = planEntry(sample, entry, batch, int32_t(3 * tiles), false);
+  CHECK(mostRows(wide) < 192);
+  for (auto &[place, count] : rowsOf(wide))
+    CHECK(count == rows);
+  CHECK(int64_t(wide.items.size()) <= mostItems(entry, {1, tokens, 0, 0}));
+  // One cta does all either way, and whole tiles cost it least.
+  EntryWork narrow = planEntry(sample, entry, batch, 1, false);
+  CHECK(mostRows(narrow) == 192);
+  // Groups that cost as much alone gain nothing.
+  entry.groupCosts = {1.0, 1.0, 1.0};
+  entry.alpha = 0;
+  CHECK(mostRows(planEntry(sample, entry, batch, int32_t(3 * tiles), false)) ==
+        192);
+}
+
 TEST_CASE("planner: a batch without requests, and one without rows") {
   Manifest sample = parsed(manifest("dense"));
   Batch none = makeBatch(sample, {}, {});
@@ -396,7 +434,7 @@ TEST_CASE("planner: text form") {
       planEntry(sample, sample.entries[0], batch, 3, false)};
   CHECK(describe(sample, batch, work) ==
         R"(plan @sample: 2 requests, 4 query tokens, 30 keys
-entry @attend attend: 6 items on 3 ctas, 4 rows each, tiles of 4 keys, group 2, 2 KV heads
+entry @attend attend: 6 items on 3 ctas, 4 rows at most, tiles of 4 keys, group 2, 2 KV heads
   load: least 32, mean 34.6667, most 36
   cta 0: load 36
     request 1 head 0 rows [0, 2) keys [0, 20) in 5 tiles
