@@ -22,11 +22,14 @@ constexpr int64_t kLeastBoxRows = 8;
 
 /// Registers of a thread that loads and of one that computes, for 1, 2 and 3
 /// warpgroups that compute. Addresses of boxes in pages, and of single rows,
-/// take more.
+/// take more; most where the copies of a thread share no rows (`evenRows` not).
 struct Registers {
   int64_t load, compute;
 };
-Registers registersFor(int64_t groups, tile::CopyKind copy, bool pages) {
+Registers registersFor(int64_t groups, tile::CopyKind copy, bool pages,
+                       bool evenRows) {
+  if (copy == tile::CopyKind::gather && !evenRows)
+    return {80, 208};
   if (copy == tile::CopyKind::gather)
     return groups == 3 ? Registers{56, 152} : Registers{56, 224};
   if (groups == 3)
@@ -91,8 +94,10 @@ private:
     if (shape.group > rows)
       return std::nullopt;
     Candidate candidate{groups, keys, /*queryStages=*/2, copyFor(keys), {}, 0};
+    bool evenRows =
+        copiesAreEven(shape.headDim) && copiesAreEven(shape.valueDim);
     candidate.registers =
-        registersFor(groups, candidate.copy, shape.contiguous > 0);
+        registersFor(groups, candidate.copy, shape.contiguous > 0, evenRows);
     // The queries of the next item come early where there is room.
     while (bytesOf(candidate) > sharedBytes && candidate.queryStages > 1)
       --candidate.queryStages;
@@ -100,6 +105,12 @@ private:
       return std::nullopt;
     candidate.time = timeOf(candidate);
     return candidate;
+  }
+
+  /// Whether 128 threads copy whole rows at a time, 16 bytes each.
+  static bool copiesAreEven(int64_t columns) {
+    constexpr int64_t threads = 128, elements = 8;
+    return threads * elements % columns == 0;
   }
 
   int64_t bytesOf(const Candidate &c) const {
@@ -118,7 +129,10 @@ private:
     // is what compiled kernels were seen to need (fewer, and ptxas spills or
     // serialises).
     int64_t live = c.keys / 2 + shape.valueDim / 2 + c.keys / 4;
-    int64_t reserve = c.groups == 3 ? 28 : 44;
+    int64_t reserve = c.groups == 3 ? 28 : shape.contiguous ? 48 : 44;
+    constexpr int64_t all = 65536, threads = 128;
+    if (threads * (c.registers.load + c.groups * c.registers.compute) > all)
+      return false;
     return live + reserve + shape.extraRegisters <= c.registers.compute;
   }
 

@@ -39,6 +39,16 @@ def cases():
     for dim in (96, 64, 256):
         more[f"ragged_d{dim}"] = dataclasses.replace(ragged, dim=dim, value_dim=dim)
     more["p16_d64"] = dataclasses.replace(paged, dim=64, value_dim=64)
+    # Rows that 128 threads do not copy whole, and tiles that just fit in registers.
+    for page, dim, value_dim in (
+        (1, 96, 96),
+        (3, 192, 128),
+        (1, 160, 160),
+        (16, 256, 256),
+    ):
+        more[f"p{page}_d{dim}"] = dataclasses.replace(
+            paged, page=page, dim=dim, value_dim=value_dim
+        )
     found = {name: (case, case.spec()) for name, case in more.items()}
     for name in ("c4k", "p16", "p1"):
         case = more[name]
