@@ -173,15 +173,18 @@ private:
   /// What bodies keep in registers while logits are there: parameters, and
   /// rows and columns of tables (measured on the examples).
   static int64_t bodyRegistersOf(attn::AttendOp attend) {
-    constexpr int64_t body = 12, table = 24;
+    constexpr int64_t body = 12, table = 24, bits = 50;
     attn::VariantOp variant =
         attn::lookupVariant(attend, attend.getVariantAttr());
     bool shapes = variant.getBodyOf<attn::LogitsOp>() ||
                   variant.getNormalizer() == attn::Normalizer::sigmoid;
-    bool reads = false;
+    int64_t reads = 0;
     if (auto mask = variant.getBodyOf<attn::MaskOp>())
-      mask.walk([&](attn::ReadOp) { reads = true; });
-    return (shapes ? body : 0) + (reads ? table : 0);
+      mask.walk([&](attn::ReadOp read) {
+        bool packed = isa<attn::BitsType>(read.getTable().getType());
+        reads = std::max(reads, packed ? bits : table);
+      });
+    return (shapes ? body : 0) + reads;
   }
 
   static void addCache(attn::LayoutType layout, PipelineShape &shape) {
