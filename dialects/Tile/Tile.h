@@ -31,10 +31,13 @@
 
 namespace saccade::tile {
 
-/// Discardable attributes of an entry: its argument words, and the bytes of
-/// shared memory that a CTA needs.
+/// Discardable attributes of an entry, and of the function that it becomes: its
+/// argument words, the bytes of shared memory that a CTA needs, the word where
+/// tensor maps begin, and for each of them {word, heads, tokens} of its box.
 inline constexpr llvm::StringLiteral kWordsAttr = "tile.words";
 inline constexpr llvm::StringLiteral kSharedBytesAttr = "tile.shared_bytes";
+inline constexpr llvm::StringLiteral kMapWordAttr = "tile.map_word";
+inline constexpr llvm::StringLiteral kTensorMapsAttr = "tile.tensor_maps";
 
 } // namespace saccade::tile
 

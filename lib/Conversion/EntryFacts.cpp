@@ -32,7 +32,7 @@ EntryFacts::EntryFacts(EntryOp entry) : warps(entry.getSchedule().getWarps()) {
       takesTurns = true;
     }
   });
-  auto given = entry->getAttrOfType<IntegerAttr>("tile.words");
+  auto given = entry->getAttrOfType<IntegerAttr>(kWordsAttr);
   mapWord = llvm::alignTo(given ? given.getInt() : words, kMapAlignment);
   if (!hasRoles)
     return;

@@ -224,13 +224,12 @@ private:
   void addMaps(LLVM::LLVMFuncOp function, OpBuilder &builder) const {
     if (facts.maps.empty())
       return;
-    function->setAttr("tile.map_word",
-                      builder.getI64IntegerAttr(facts.mapWord));
+    function->setAttr(kMapWordAttr, builder.getI64IntegerAttr(facts.mapWord));
     SmallVector<Attribute> maps;
     for (BoxAttr box : facts.maps)
       maps.push_back(builder.getDenseI64ArrayAttr(
           {box.getWord(), box.getHeads(), box.getTokens()}));
-    function->setAttr("tile.tensor_maps", builder.getArrayAttr(maps));
+    function->setAttr(kTensorMapsAttr, builder.getArrayAttr(maps));
   }
 };
 

@@ -5,6 +5,7 @@
 
 #include "lib/Target/PtxTarget.h"
 
+#include "dialects/Tile/Tile.h"
 #include "lib/Target/Optimize.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -56,13 +57,14 @@ llvm::SmallVector<GpuEntry> saccade::gpuEntries(mlir::ModuleOp module) {
     if (!threads || !takesWords)
       continue;
     auto shared =
-        function->getAttrOfType<mlir::IntegerAttr>("tile.shared_bytes");
+        function->getAttrOfType<mlir::IntegerAttr>(tile::kSharedBytesAttr);
     GpuEntry &entry = entries.emplace_back();
     entry.name = function.getName().str();
     entry.threads = threads[0];
     entry.sharedBytes = shared ? shared.getInt() : 0;
-    auto mapWord = function->getAttrOfType<mlir::IntegerAttr>("tile.map_word");
-    auto maps = function->getAttrOfType<mlir::ArrayAttr>("tile.tensor_maps");
+    auto mapWord =
+        function->getAttrOfType<mlir::IntegerAttr>(tile::kMapWordAttr);
+    auto maps = function->getAttrOfType<mlir::ArrayAttr>(tile::kTensorMapsAttr);
     if (!mapWord || !maps)
       continue;
     entry.mapWord = mapWord.getInt();
