@@ -133,7 +133,8 @@ TEST_CASE("bounds: random programs end, and count tiles that are there") {
     for (size_t i = 0, size = 1 + below(60); i < size; ++i) {
       size_t kind = i ? below(5) : 0;
       if (kind == 0)
-        code.push_back(int64_t(random()) * int64_t(random()) >> below(60));
+        code.push_back(static_cast<int64_t>(uint64_t(random()) * random()) >>
+                       below(60));
       else if (kind == 1)
         code.push_back(leaves[below(6)]);
       else if (kind == 2)
