@@ -243,6 +243,8 @@ void Planner::dealTiles(const Manifest &manifest, const Entry &entry,
                         const Batch &batch, int32_t ctas, EntryWork &work) {
   work.load.assign(ctas, 0);
   work.ctaBegin.assign(ctas + 1, 0);
+  if (tiles.empty())
+    return;
   int exponent = measureTiles(entry.kvHeads);
   cutSections(manifest, entry, batch);
   orderRuns(entry.kvHeads);
@@ -265,10 +267,14 @@ int64_t Planner::chooseRows(const Manifest &manifest, const Entry &entry,
     int64_t tried = std::min(tileRowsOf(entry, groups), tileRowsOf(entry));
     if (tried < entry.group)
       break;
-    cutTiles(manifest, entry, batch, tried);
-    int64_t items = static_cast<int64_t>(tiles.size()) * entry.kvHeads;
+    // Counted before they are cut: large batches are cut once.
+    int64_t items = 0;
+    for (const SaccadeRequest &request : batch.requests)
+      items += ceilDiv(int64_t(request.q_len) * entry.group, tried);
+    items *= entry.kvHeads;
     if (items == 0 || items > kFewItems)
       break;
+    cutTiles(manifest, entry, batch, tried);
     auto used = static_cast<int32_t>(std::min<int64_t>(ctas, items));
     dealTiles(manifest, entry, batch, fixedGrid ? ctas : used, trial);
     double last = *std::ranges::max_element(trial.load);
@@ -289,12 +295,9 @@ void Planner::plan(const Manifest &manifest, const Entry &entry,
   if (!fixedGrid)
     ctas = static_cast<int32_t>(std::min<int64_t>(ctas, items));
   work.items.resize(items);
-  work.load.assign(ctas, 0);
-  work.ctaBegin.assign(ctas + 1, 0);
+  dealTiles(manifest, entry, batch, ctas, work);
   if (items == 0)
     return;
-
-  dealTiles(manifest, entry, batch, ctas, work);
   std::partial_sum(work.ctaBegin.begin(), work.ctaBegin.end(),
                    work.ctaBegin.begin());
   next.assign(work.ctaBegin.begin(), work.ctaBegin.end() - 1);
