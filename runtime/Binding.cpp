@@ -48,7 +48,7 @@ struct View {
 class Binder {
 public:
   Binder(const Manifest &manifest, const Batch &batch, DLDevice device,
-         std::vector<uint64_t> &words, std::vector<TensorExtent> *extents)
+         std::vector<uint64_t> &words, std::vector<TensorExtent> &extents)
       : manifest(manifest), batch(batch), device(device), words(words),
         extents(extents) {}
 
@@ -166,8 +166,7 @@ private:
     words[word + SACCADE_TENSOR_STRIDE_BATCH] = view.strideBatch;
     words[word + SACCADE_TENSOR_STRIDE_TOKEN] = view.strideToken;
     words[word + SACCADE_TENSOR_STRIDE_HEAD] = view.strideHead;
-    if (extents)
-      extents->push_back({word, view.heads, view.tokens, view.batches});
+    extents.push_back({word, view.heads, view.tokens, view.batches});
   }
 
   Status bindTensor(const Slot &slot, const DLTensor &tensor, bool result) {
@@ -327,7 +326,7 @@ private:
   const Batch &batch;
   DLDevice device;
   std::vector<uint64_t> &words;
-  std::vector<TensorExtent> *extents;
+  std::vector<TensorExtent> &extents;
   std::string subject;
 };
 
@@ -337,10 +336,9 @@ Status saccade::rt::bindArguments(const Manifest &manifest, const Batch &batch,
                                   DLDevice device,
                                   std::span<const SaccadeArgument> values,
                                   std::vector<uint64_t> &words,
-                                  std::vector<TensorExtent> *extents) {
+                                  std::vector<TensorExtent> &extents) {
   words.assign(manifest.words, 0);
-  if (extents)
-    extents->clear();
+  extents.clear();
   size_t results =
       std::ranges::count_if(manifest.results, [](const Slot &slot) {
         return slot.kind != SlotKind::CacheResult;

@@ -24,12 +24,12 @@ struct TensorExtent {
 };
 
 /// Fills the words of all arguments and results but a cache's tables, which are
-/// the plan's. `words` gets Manifest::words words, `extents` (if given) those
+/// the plan's. `words` gets Manifest::words words, `extents` those
 /// of every tensor and of the keys and values of every cache.
 Status bindArguments(const Manifest &manifest, const Batch &batch,
                      DLDevice device, std::span<const SaccadeArgument> values,
                      std::vector<uint64_t> &words,
-                     std::vector<TensorExtent> *extents = nullptr);
+                     std::vector<TensorExtent> &extents);
 
 } // namespace saccade::rt
 #endif // SACCADE_RUNTIME_BINDING_H

@@ -219,13 +219,10 @@ void SaccadePlan::putTables(size_t entry) {
 
 Status SaccadePlan::run(std::span<const SaccadeArgument> values, void *stream) {
   const Manifest &manifest = module.manifest();
-  bool hasMaps = std::ranges::any_of(
-      manifest.entries, [](const Entry &entry) { return !entry.maps.empty(); });
   if (flags & SACCADE_PLAN_HOST_ONLY)
     return invalid("@", manifest.kernel,
                    ": expects a plan for a device, but got a host-only one");
-  SACCADE_TRY(bindArguments(manifest, batch, device, values, words,
-                            hasMaps ? &extents : nullptr));
+  SACCADE_TRY(bindArguments(manifest, batch, device, values, words, extents));
   for (size_t e = 0; e < manifest.entries.size(); ++e) {
     const Entry &entry = manifest.entries[e];
     int32_t grid = work[e].ctas();

@@ -20,6 +20,7 @@ struct Call {
   Tensor<float> k{{4, 4, 2, 8}}, v{{4, 4, 2, 8}};
   std::vector<SaccadeArgument> values;
   std::vector<uint64_t> words;
+  std::vector<TensorExtent> extents;
   DLDevice device = kHost;
 
   explicit Call(json object = manifest()) : object(std::move(object)) {
@@ -46,7 +47,7 @@ struct Call {
     source.caches = caches.data();
     Batch batch;
     REQUIRE(readBatch(sample, source, kHost, kRoomy, batch) == SACCADE_OK);
-    return bindArguments(sample, batch, device, values, words);
+    return bindArguments(sample, batch, device, values, words, extents);
   }
   bool refuses(const std::string &message) {
     return failed(bind(), SACCADE_INVALID_ARGUMENT,
