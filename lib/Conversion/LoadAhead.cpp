@@ -9,7 +9,6 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/Transforms/RegionUtils.h"
 
 using namespace mlir;
 using namespace saccade;
@@ -40,25 +39,20 @@ SmallVector<RowsAhead> LoadAhead::at(tile::DotOp dot,
   if (!loop || found == loads.end())
     return result;
   for (tile::LoadOp load : found->second) {
-    SetVector<Value> captured;
-    getUsedValuesDefinedAbove(load.getRows(), captured);
-    captured.insert(load->getOperand(0));
     ScalarSlice slice;
-    if (failed(collectScalars(captured.getArrayRef(), loop, slice)))
+    if (failed(collectScalars(load, loop, slice)))
       continue;
     RowsAhead ahead{load, {}};
+    Value trip = loop.getInductionVar();
     if (load->isBeforeInBlock(dot)) {
       // After the last trip, its own rows once more: every table is read where
       // the loop reads it.
-      Value iv = loop.getInductionVar();
-      Value next = arith::AddIOp::create(b, iv, loop.getStep());
+      Value next = arith::AddIOp::create(b, trip, loop.getStep());
       Value inside = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, next,
                                            loop.getUpperBound());
-      ahead.outer.map(iv,
-                      arith::SelectOp::create(b, inside, next, iv).getResult());
+      trip = arith::SelectOp::create(b, inside, next, trip);
     }
-    for (Operation *op : slice)
-      b.clone(*op, ahead.outer);
+    cloneForTrip(b, slice, loop, trip, ahead.outer);
     result.push_back(std::move(ahead));
   }
   return result;

@@ -21,8 +21,9 @@ using namespace saccade::tile;
 namespace {
 class EarlyQueries {
 public:
-  EarlyQueries(scf::ForOp items, scf::ForOp keys, ArrayRef<PutOp> puts)
-      : items(items), keys(keys), puts(puts) {}
+  EarlyQueries(scf::ForOp items, scf::ForOp keys, ArrayRef<PutOp> puts,
+               const ScalarSlice &slice)
+      : items(items), keys(keys), puts(puts), slice(slice) {}
 
   void run() {
     ImplicitLocOpBuilder b(items.getLoc(), items);
@@ -53,6 +54,7 @@ public:
 private:
   scf::ForOp items, keys;
   ArrayRef<PutOp> puts;
+  const ScalarSlice &slice; ///< what they hang on
 
   static Value less(ImplicitLocOpBuilder &b, Value x, Value y) {
     return arith::CmpIOp::create(b, arith::CmpIPredicate::slt, x, y);
@@ -64,12 +66,7 @@ private:
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(branch.thenBlock());
     IRMapping mapping;
-    mapping.map(items.getInductionVar(), item);
-    ScalarSlice slice;
-    for (PutOp put : puts)
-      static_cast<void>(collectScalars(put, items, slice)); // did before
-    for (Operation *op : slice)
-      b.clone(*op, mapping);
+    cloneForTrip(b, slice, items, item, mapping);
     for (PutOp put : puts)
       b.clone(*put, mapping);
   }
@@ -95,7 +92,7 @@ struct LoadQueriesEarly
       if (put.getPipe().getType().getStages() < int64_t(2 * puts.size()) ||
           failed(collectScalars(put, items, slice)))
         return;
-    EarlyQueries(items, *loops.begin(), puts).run();
+    EarlyQueries(items, *loops.begin(), puts, slice).run();
   }
 };
 } // namespace

@@ -28,8 +28,7 @@ public:
         context(entry.getContext()) {}
 
   void run() {
-    for (auto load : llvm::make_early_inc_range(body().getOps<LoadOp>()))
-      itemLoads.push_back(load);
+    llvm::append_range(itemLoads, body().getOps<LoadOp>());
     for (auto loop : body().getOps<scf::ForOp>())
       if (!loop.getBody()->getOps<LoadOp>().empty())
         keyLoops.push_back(loop);
@@ -142,15 +141,13 @@ private:
       return; // copies zeros itself
     ImplicitLocOpBuilder b(load.getLoc(), load);
     Value limit = load.getLimit();
-    IRMapping firstTrip;
-    firstTrip.map(loop.getInductionVar(), loop.getLowerBound());
     ScalarSlice slice;
     if (load.getTail() && succeeded(collectScalars(limit, loop, slice))) {
       // Once, before the loop: the tile stays in its stage until it is
       // released.
       b.setInsertionPoint(loop);
-      for (Operation *op : slice)
-        b.clone(*op, firstTrip);
+      IRMapping firstTrip;
+      cloneForTrip(b, slice, loop, loop.getLowerBound(), firstTrip);
       limit = firstTrip.lookupOrDefault(limit);
       n = first;
       Value any =

@@ -28,6 +28,7 @@ struct KeyLoop {
   DotOp first, last;
   GetOp values;          ///< right side of the last product
   ReleaseOp release;     ///< of the values
+  ScalarSlice indices;   ///< what the numbers of both hang on
   BlockArgument carried; ///< the accumulator as a trip begins
   unsigned carriedIndex = 0;
   SetVector<Operation *> rounding; ///< from weights to the last left side
@@ -63,9 +64,8 @@ std::optional<KeyLoop> KeyLoop::match(scf::ForOp loop) {
       found.release = release;
   if (!found.release || found.release->isBeforeInBlock(found.last))
     return std::nullopt;
-  ScalarSlice slice;
   if (failed(collectScalars({found.values.getIndex(), found.release.getIndex()},
-                            loop, slice)))
+                            loop, found.indices)))
     return std::nullopt;
   // What the first products read, which the last one has no use for.
   if (auto left = found.first.getLhs().getDefiningOp<GetOp>();
@@ -143,28 +143,22 @@ private:
   };
 
   /// The scalars of a late operation in the trip of `iv`, then the operation.
-  Operation *cloneLate(ImplicitLocOpBuilder &b, Value index, Operation *op,
-                       Value iv) {
+  Operation *cloneLate(ImplicitLocOpBuilder &b, Operation *op, Value iv) {
     IRMapping mapping;
-    mapping.map(keys.loop.getInductionVar(), iv);
-    ScalarSlice slice;
-    // It succeeded when the loop was matched.
-    static_cast<void>(collectScalars(index, keys.loop, slice));
-    for (Operation *scalar : slice)
-      b.clone(*scalar, mapping);
+    cloneForTrip(b, keys.indices, keys.loop, iv, mapping);
     return b.clone(*op, mapping);
   }
 
   /// Issues the delayed product of the trip of `iv`.
   Value issueLate(ImplicitLocOpBuilder &b, const Trip &trip, Value iv) {
-    Operation *values = cloneLate(b, keys.values.getIndex(), keys.values, iv);
+    Operation *values = cloneLate(b, keys.values, iv);
     auto inflight = InflightType::get(b.getContext(), keys.last.getType());
     return IssueDotOp::create(
         b, inflight, trip.values.back(), values->getResult(0),
         trip.values[keys.carriedIndex], keys.last.getTransposed());
   }
   void releaseLate(ImplicitLocOpBuilder &b, Value iv) {
-    cloneLate(b, keys.release.getIndex(), keys.release, iv);
+    cloneLate(b, keys.release, iv);
   }
 
   /// What a trip hands on, once its early operations are cloned.

@@ -36,3 +36,10 @@ LogicalResult saccade::collectScalars(Operation *op, scf::ForOp loop,
   getUsedValuesDefinedAbove(op->getRegions(), read);
   return collectScalars(read.getArrayRef(), loop, slice);
 }
+
+void saccade::cloneForTrip(OpBuilder &b, const ScalarSlice &slice,
+                           scf::ForOp loop, Value iv, IRMapping &mapping) {
+  mapping.map(loop.getInductionVar(), iv);
+  for (Operation *op : slice)
+    b.clone(*op, mapping);
+}

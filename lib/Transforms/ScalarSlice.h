@@ -7,6 +7,7 @@
 #define SACCADE_LIB_TRANSFORMS_SCALARSLICE_H
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/SetVector.h"
 
 namespace saccade {
@@ -22,6 +23,11 @@ mlir::LogicalResult collectScalars(mlir::ValueRange values,
 /// The same for all that an operation reads, in its regions too.
 mlir::LogicalResult collectScalars(mlir::Operation *op, mlir::scf::ForOp loop,
                                    ScalarSlice &slice);
+
+/// Clones a slice for the trip of `iv`, and maps what it computes.
+void cloneForTrip(mlir::OpBuilder &b, const ScalarSlice &slice,
+                  mlir::scf::ForOp loop, mlir::Value iv,
+                  mlir::IRMapping &mapping);
 
 } // namespace saccade
 

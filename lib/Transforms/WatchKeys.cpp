@@ -34,9 +34,7 @@ static void watch(scf::ForOp loop) {
   auto branch = scf::IfOp::create(b, isThere, /*withElseRegion=*/false);
   b.setInsertionPointToStart(branch.thenBlock());
   IRMapping mapping;
-  mapping.map(loop.getInductionVar(), next);
-  for (Operation *op : slice)
-    b.clone(*op, mapping);
+  cloneForTrip(b, slice, loop, next, mapping);
   b.clone(*keys, mapping);
 }
 
