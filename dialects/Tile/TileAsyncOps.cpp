@@ -29,12 +29,9 @@ static LogicalResult verifyRole(Operation *op, bool loads) {
 }
 
 LogicalResult RolesOp::verify() {
-  for (int64_t count :
-       {int64_t(getLoadRegisters()), int64_t(getComputeRegisters())})
-    if (count < 24 || count > 240 || count % 8)
-      return emitOpError("expects register counts to be multiples of 8 from 24 "
-                         "to 240, but got ")
-             << count;
+  if (failed(verifyRegisters([&] { return emitOpError(); }, getLoadRegisters(),
+                             getComputeRegisters())))
+    return failure();
   if (!isa_and_present<EntryOp>((*this)->getParentOp()))
     return emitOpError("expects to stand in the body of a tile.entry");
   return success();

@@ -3,7 +3,7 @@
 // Registers the tile dialect, and holds its types and attributes: how a tile
 // type is written, and what a schedule may say.
 
-#include "dialects/Tile/Tile.h"
+#include "dialects/Tile/TileVerify.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
@@ -79,14 +79,21 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   return success();
 }
 
-static LogicalResult
-verifyRegisters(function_ref<InFlightDiagnostic()> emitError, int64_t load,
-                int64_t compute) {
+LogicalResult
+saccade::tile::verifyRegisters(function_ref<InFlightDiagnostic()> emitError,
+                               int64_t load, int64_t compute) {
   for (int64_t count : {load, compute})
     if (count < 24 || count > 240 || count % 8)
       return emitError() << "expects register counts to be multiples of 8 from "
                             "24 to 240, but got "
                          << count;
+  return success();
+}
+
+static LogicalResult verifyStages(function_ref<InFlightDiagnostic()> emitError,
+                                  int64_t stages) {
+  if (stages < 1 || stages > 16)
+    return emitError() << "expects 1 to 16 stages, but got " << stages;
   return success();
 }
 
@@ -96,8 +103,8 @@ LogicalResult PipelineAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                    int64_t computeRegisters, int64_t growth,
                                    int64_t queryStages) {
   for (int64_t count : {stages, queryStages})
-    if (count < 1 || count > 16)
-      return emitError() << "expects 1 to 16 stages, but got " << count;
+    if (failed(verifyStages(emitError, count)))
+      return failure();
   // Weights reach 2^growth, and sums of them have to fit in f16.
   if (growth < 0 || growth > 8)
     return emitError() << "expects growth from 0 to 8, but got " << growth;
@@ -220,8 +227,8 @@ void TileType::print(AsmPrinter &printer) const {
 
 LogicalResult PipeType::verify(function_ref<InFlightDiagnostic()> emitError,
                                TileType tile, int64_t stages) {
-  if (stages < 1 || stages > 16)
-    return emitError() << "expects 1 to 16 stages, but got " << stages;
+  if (failed(verifyStages(emitError, stages)))
+    return failure();
   if (tile.getLayout() && !isa<SharedAttr>(tile.getLayout()))
     return emitError() << "expects tiles in shared memory, but got " << tile;
   return success();

@@ -20,6 +20,11 @@ mlir::LogicalResult verifyProduct(mlir::Operation *op, TileType lhs,
                                   TileType rhs, mlir::Value accumulator,
                                   bool transposed, TileType result);
 
+/// Registers that `setmaxnreg` can give to threads that load and that compute.
+mlir::LogicalResult
+verifyRegisters(llvm::function_ref<mlir::InFlightDiagnostic()> emitError,
+                int64_t load, int64_t compute);
+
 } // namespace saccade::tile
 
 #endif // SACCADE_DIALECTS_TILE_TILEVERIFY_H
