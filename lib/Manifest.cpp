@@ -5,6 +5,7 @@
 
 #include "lib/Manifest.h"
 
+#include "dialects/Tile/FragmentLayout.h"
 #include "lib/Transforms/PipelineModel.h"
 
 #include "dialects/Attn/VariantBodies.h"
@@ -227,11 +228,10 @@ json::Object saccade::describeEntry(tile::EntryOp entry,
   if (!append)
     object["folds"] = json::Array(signature.folds);
   if (SmallVector<double> costs = groupCosts(entry); !costs.empty()) {
-    constexpr int64_t rowsOfGroup = 64;
     object["cost"] =
         json::Object{{"alpha", 1.0},
                      {"beta", 1.0},
-                     {"groups", json::Object{{"rows", rowsOfGroup},
+                     {"groups", json::Object{{"rows", tile::kGroupRows},
                                              {"keys", json::Array(costs)}}}};
   }
   return object;

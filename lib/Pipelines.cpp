@@ -63,7 +63,9 @@ void saccade::buildAttnPipeline(OpPassManager &pm,
   // attn, arith, math, vector
   stage.optional<attn::VariantOp>(createDeriveTileBoundsPass());
   stage.cleanUp();
-  pm.addNestedPass<attn::KernelOp>(createChooseSchedulePass({options.target}));
+  const GpuChip *chip = GpuChip::find(options.target);
+  pm.addNestedPass<attn::KernelOp>(
+      createChooseSchedulePass({options.target, chip ? chip->sharedBytes : 0}));
 }
 
 void saccade::buildTilePipeline(OpPassManager &pm,

@@ -34,6 +34,8 @@ template <typename Int> struct Place {
 };
 
 inline constexpr int64_t kWarpSize = 32;
+inline constexpr int64_t kGroupWarps = 4;  // of a warpgroup, for wgmma
+inline constexpr int64_t kGroupRows = 64;  // m of wgmma
 inline constexpr int64_t kAtomRows = 16;   // m of mma.m16n8k16
 inline constexpr int64_t kAtomColumns = 8; // n
 inline constexpr int64_t kAtomDepth = 16;  // k

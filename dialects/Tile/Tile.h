@@ -39,6 +39,11 @@ inline constexpr llvm::StringLiteral kSharedBytesAttr = "tile.shared_bytes";
 inline constexpr llvm::StringLiteral kMapWordAttr = "tile.map_word";
 inline constexpr llvm::StringLiteral kTensorMapsAttr = "tile.tensor_maps";
 
+/// The barriers of a stage of a pipe: its bytes, and where in them the one lies
+/// that tells that the stage is empty; that it is full, the first tells.
+inline constexpr int64_t kStageBarrierBytes = 16;
+inline constexpr int64_t kEmptyBarrier = 8;
+
 } // namespace saccade::tile
 
 #endif // SACCADE_DIALECTS_TILE_TILE_H

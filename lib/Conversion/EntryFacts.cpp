@@ -45,9 +45,9 @@ Value EntryFacts::mapPointer(ImplicitLocOpBuilder &b, Operation *user,
                              BoxAttr box) const {
   auto index = llvm::find(maps, box) - maps.begin();
   Value words = user->getParentOfType<LLVM::LLVMFuncOp>().getArgument(0);
-  return LLVM::GEPOp::create(
-      b, words.getType(), b.getI64Type(), words,
-      ArrayRef<LLVM::GEPArg>{int32_t(mapWord + kMapWords * index)});
+  return LLVM::GEPOp::create(b, words.getType(), b.getI64Type(), words,
+                             ArrayRef<LLVM::GEPArg>{int32_t(
+                                 mapWord + SACCADE_TENSOR_MAP_WORDS * index)});
 }
 
 Value EntryFacts::turnBarrier(ImplicitLocOpBuilder &b, Value group) const {

@@ -8,6 +8,7 @@
 #define SACCADE_LIB_CONVERSION_ENTRYFACTS_H
 
 #include "dialects/Tile/FragmentLayout.h"
+#include "include/saccade/KernelABI.h"
 
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 
@@ -17,10 +18,9 @@
 namespace saccade {
 
 /// Warps of a warpgroup, which `wgmma` and `setmaxnreg` are executed by.
-inline constexpr int64_t kGroupWarps = 4;
-inline constexpr int64_t kGroupThreads = kGroupWarps * tile::kWarpSize;
+inline constexpr int64_t kGroupThreads = tile::kGroupWarps * tile::kWarpSize;
 /// 64-bit words of a tensor map (CUtensorMap), and of which multiple it begins.
-inline constexpr int64_t kMapWords = 16, kMapAlignment = 8;
+inline constexpr int64_t kMapAlignment = 8;
 
 /// Facts of a whole entry, which single operations cannot know, found before
 /// anything is converted.
@@ -39,13 +39,14 @@ struct EntryFacts {
   /// sees.
   mlir::Value group;
 
-  int64_t groups() const { return warps / kGroupWarps; }
+  int64_t groups() const { return warps / tile::kGroupWarps; }
   int64_t threads() const {
-    return (warps + (hasRoles ? kGroupWarps : 0)) * tile::kWarpSize;
+    return (warps + (hasRoles ? tile::kGroupWarps : 0)) * tile::kWarpSize;
   }
   /// The words that the kernel takes, tensor maps included.
   int64_t parameterWords() const {
-    return maps.empty() ? words : mapWord + kMapWords * maps.size();
+    return maps.empty() ? words
+                        : mapWord + SACCADE_TENSOR_MAP_WORDS * maps.size();
   }
   /// The address of the map of a box, in the words that the kernel takes.
   mlir::Value mapPointer(mlir::ImplicitLocOpBuilder &b, mlir::Operation *user,

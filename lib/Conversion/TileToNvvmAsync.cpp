@@ -13,8 +13,6 @@ using namespace mlir;
 using namespace saccade;
 using namespace saccade::tile;
 
-static constexpr int64_t kGroupRows = kGroupWarps * kAtomRows;
-
 namespace {
 /// One piece of assembly: what it writes, what it reads, and how its text names
 /// them. Outputs are added first, then their tied inputs, then the others.

@@ -35,11 +35,11 @@ public:
     return uniform(b, sharedAddress(b, offset())) - sharedAddress(b, i32(b, 0));
   }
   Value full() { return sharedPointer(b, barrier(0)); }
-  Value empty() { return sharedPointer(b, barrier(8)); }
+  Value empty() { return sharedPointer(b, barrier(kEmptyBarrier)); }
   Scalar fullAddress() { return sharedAddress(b, barrier(0)); }
 
   void waitFull() { wait(barrier(0), parity); }
-  void waitEmpty() { wait(barrier(8), parity ^ i32(b, 1)); }
+  void waitEmpty() { wait(barrier(kEmptyBarrier), parity ^ i32(b, 1)); }
 
 private:
   ImplicitLocOpBuilder &b;
@@ -48,7 +48,8 @@ private:
 
   int64_t stages() { return pipe.getType().getStages(); }
   Scalar barrier(int64_t which) {
-    return number * 16 + (pipe.getBarriers().value_or(0) + which);
+    return number * kStageBarrierBytes +
+           (pipe.getBarriers().value_or(0) + which);
   }
 
   /// Tries until the phase has ended. A try sleeps for a while by itself.

@@ -116,11 +116,13 @@ private:
     for (PipeOp pipe : facts.pipes) {
       int64_t producers = pipe.getCopy() == CopyKind::tma ? 1 : kGroupThreads;
       for (int64_t stage = 0; stage < pipe.getType().getStages(); ++stage) {
-        int64_t full = pipe.getBarriers().value_or(0) + 16 * stage;
+        int64_t full =
+            pipe.getBarriers().value_or(0) + kStageBarrierBytes * stage;
         NVVM::MBarrierInitOp::create(b, sharedPointer(b, i32(b, full)),
                                      i32(b, producers), Value());
-        NVVM::MBarrierInitOp::create(b, sharedPointer(b, i32(b, full + 8)),
-                                     i32(b, facts.warps), Value());
+        NVVM::MBarrierInitOp::create(
+            b, sharedPointer(b, i32(b, full + kEmptyBarrier)),
+            i32(b, facts.warps), Value());
       }
     }
     NVVM::FenceMbarrierInitOp::create(b);

@@ -21,7 +21,6 @@ namespace {
 /// 128 bytes keep the rows of every tile in the banks that swizzles assume.
 constexpr int64_t kAlignment = 128;
 constexpr int64_t kPanelAlignment = 1024; // where its swizzle repeats
-constexpr int64_t kBarrierBytes = 16;     // full and empty, of a stage
 
 /// A buffer: the values that live in it one after the other, and when.
 struct Buffer {
@@ -106,7 +105,7 @@ private:
     }
     for (PipeOp pipe : pipes) {
       pipe.setBarriers(end);
-      end += pipe.getType().getStages() * kBarrierBytes;
+      end += pipe.getType().getStages() * kStageBarrierBytes;
     }
     return pipes.empty() ? 0 : llvm::alignTo(end, kAlignment);
   }

@@ -75,9 +75,7 @@ struct ChooseSchedule : saccade::impl::ChooseSchedulePassBase<ChooseSchedule> {
       return kernel.emitOpError("expects sm_90a for a pipeline, but the target "
                                 "is ")
              << StringRef(target);
-    // Live at a time: logits and results in f32, weights in 16 bits.
-    int64_t registers =
-        given.getKeys() / 2 + given.getKeys() / 4 + shape.valueDim / 2;
+    int64_t registers = liveRegisters(given.getKeys(), shape.valueDim);
     int64_t available = given.getPipeline().getComputeRegisters();
     if (registers > available)
       return kernel.emitOpError("expects tiles that fit in ")
@@ -113,7 +111,6 @@ struct ChooseSchedule : saccade::impl::ChooseSchedulePassBase<ChooseSchedule> {
   /// Warps with roles, where there are rows enough to feed wgmma and nothing
   /// stands in the way; else null, and a remark says why.
   tile::ScheduleAttr forHopper(const Shape &shape, IntegerAttr queryTokens) {
-    constexpr int64_t sharedBytes = 227 * 1024;
     attn::KernelOp kernel = getOperation();
     auto attends = kernel.getBody().getOps<attn::AttendOp>();
     if (attends.empty() || shape.element.isF32())
@@ -148,8 +145,7 @@ struct ChooseSchedule : saccade::impl::ChooseSchedulePassBase<ChooseSchedule> {
       if (attn::lookupVariant(finish, finish.getVariantAttr())
               .getBodyOf<attn::OutputOp>())
         return decline("rows pass through attn.output");
-    tile::ScheduleAttr schedule =
-        choosePipeline(&getContext(), wanted, sharedBytes);
+    tile::ScheduleAttr schedule = choosePipeline(&getContext(), wanted, limit);
     return schedule
                ? schedule
                : decline("no tile of head dims " + Twine(shape.headDim) +

@@ -65,7 +65,9 @@ def ChooseSchedulePass : Pass<"attn-choose-schedule", "::saccade::attn::KernelOp
   }];
   let options = [
     Option<"target", "target", "std::string", /*default=*/"\"cpu\"",
-           "cpu, or a GPU architecture such as sm_90a">
+           "cpu, or a GPU architecture such as sm_90a">,
+    Option<"limit", "limit", "int64_t", /*default=*/"232448",
+           "bytes of shared memory that a CTA may have on the target">
   ];
   let dependentDialects = ["::saccade::tile::TileDialect"];
 }

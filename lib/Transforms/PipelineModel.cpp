@@ -6,6 +6,8 @@
 
 #include "lib/Transforms/PipelineModel.h"
 
+#include "dialects/Tile/FragmentLayout.h"
+
 #include "llvm/Support/MathExtras.h"
 
 #include <numeric>
@@ -90,7 +92,7 @@ private:
   }
 
   std::optional<Candidate> consider(int64_t groups, int64_t keys) const {
-    int64_t rows = 64 * groups;
+    int64_t rows = tile::kGroupRows * groups;
     if (shape.group > rows)
       return std::nullopt;
     Candidate candidate{groups, keys, /*queryStages=*/2, copyFor(keys), {}, 0};
@@ -117,7 +119,7 @@ private:
     int64_t dk = llvm::alignTo(shape.headDim, 64);
     int64_t dv = llvm::alignTo(shape.valueDim, 64);
     constexpr int64_t barriers = 1024;
-    return 2 * (c.queryStages * 64 * c.groups * dk +
+    return 2 * (c.queryStages * tile::kGroupRows * c.groups * dk +
                 kStages * c.keys * (dk + dv)) +
            barriers;
   }
@@ -125,15 +127,15 @@ private:
   bool fits(const Candidate &c) const {
     if (bytesOf(c) > sharedBytes)
       return false;
-    // Logits and outputs in f32, weights in 16 bits, live at a time; the rest
-    // is what compiled kernels were seen to need (fewer, and ptxas spills or
-    // serialises).
-    int64_t live = c.keys / 2 + shape.valueDim / 2 + c.keys / 4;
+    // Beside the tiles, what compiled kernels were seen to need (with fewer,
+    // ptxas spills or serialises).
     int64_t reserve = c.groups == 3 ? 28 : shape.contiguous ? 48 : 44;
     constexpr int64_t all = 65536, threads = 128;
     if (threads * (c.registers.load + c.groups * c.registers.compute) > all)
       return false;
-    return live + reserve + shape.extraRegisters <= c.registers.compute;
+    return liveRegisters(c.keys, shape.valueDim) + reserve +
+               shape.extraRegisters <=
+           c.registers.compute;
   }
 
   double timeOf(const Candidate &c) const {
@@ -144,9 +146,9 @@ private:
       step *= 1.1;
     // Rows of an item that a row block leaves empty, and keys of the tiles that
     // a mask cuts at, on sequences of a few thousand.
-    double rows = 64 * c.groups;
+    double rows = tile::kGroupRows * c.groups;
     if (shape.rowBlock) {
-      double span = llvm::alignTo(shape.rowBlock, 64 * c.groups);
+      double span = llvm::alignTo(shape.rowBlock, tile::kGroupRows * c.groups);
       rows *= shape.rowBlock / span;
     }
     double wasted = 0.5 * (c.keys + rows / shape.group) / 2048;
@@ -164,8 +166,9 @@ tile::ScheduleAttr saccade::choosePipeline(MLIRContext *context,
   auto pipeline = tile::PipelineAttr::get(
       context, kStages, best->copy, best->registers.load,
       best->registers.compute, kGrowth, best->queryStages);
-  return tile::ScheduleAttr::get(context, 64 * best->groups, best->keys,
-                                 4 * best->groups, shape.element, pipeline);
+  return tile::ScheduleAttr::get(context, tile::kGroupRows * best->groups,
+                                 best->keys, tile::kGroupWarps * best->groups,
+                                 shape.element, pipeline);
 }
 
 SmallVector<double> saccade::groupCosts(tile::EntryOp entry) {
@@ -180,7 +183,7 @@ SmallVector<double> saccade::groupCosts(tile::EntryOp entry) {
   SmallVector<double> costs;
   if (!schedule.getPipeline() || !headDim || !valueDim)
     return costs;
-  int64_t all = schedule.getWarps() / 4;
+  int64_t all = schedule.getWarps() / tile::kGroupWarps;
   auto step = [&](int64_t groups) {
     return stepOf(headDim, valueDim, schedule.getKeys(), groups);
   };

@@ -26,6 +26,12 @@ struct PipelineShape {
   mlir::Type element;
 };
 
+/// Registers of a thread that tiles take at a time: logits and results in f32,
+/// weights in 16 bits.
+inline int64_t liveRegisters(int64_t keys, int64_t valueDim) {
+  return keys / 2 + valueDim / 2 + keys / 4;
+}
+
 /// The schedule whose steps take least time, or null where none fits.
 tile::ScheduleAttr choosePipeline(mlir::MLIRContext *context,
                                   const PipelineShape &shape,

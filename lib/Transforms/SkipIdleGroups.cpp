@@ -3,6 +3,7 @@
 // The rows of an item are consecutive, so a warpgroup whose first row is not
 // there has none. It still has to keep step: others wait for it.
 
+#include "dialects/Tile/FragmentLayout.h"
 #include "lib/Transforms/Passes.h"
 #include "lib/Transforms/StepCopy.h"
 
@@ -19,9 +20,8 @@ using namespace saccade::tile;
 
 /// Whether the first row of this group is stored anywhere.
 static Value hasRows(ImplicitLocOpBuilder &b, ArrayRef<StoreOp> stores) {
-  constexpr int64_t rowsOfGroup = 64;
   Value group = GroupOp::create(b, b.getI32Type());
-  Value rows = arith::ConstantIntOp::create(b, b.getI32Type(), rowsOfGroup);
+  Value rows = arith::ConstantIntOp::create(b, b.getI32Type(), kGroupRows);
   Value first = arith::MulIOp::create(b, group, rows);
   Value any;
   for (StoreOp store : stores) {
@@ -62,9 +62,8 @@ static void skip(scf::ForOp items) {
 namespace {
 struct SkipIdleGroups : saccade::impl::SkipIdleGroupsPassBase<SkipIdleGroups> {
   void runOnOperation() override {
-    constexpr int64_t warpsOfGroup = 4;
     EntryOp entry = getOperation();
-    if (entry.getSchedule().getWarps() <= warpsOfGroup)
+    if (entry.getSchedule().getWarps() <= kGroupWarps)
       return;
     for (auto roles : entry.getBody().front().getOps<RolesOp>())
       for (auto items : roles.getCompute().front().getOps<scf::ForOp>())

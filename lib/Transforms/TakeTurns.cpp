@@ -3,6 +3,7 @@
 // Where every warpgroup would multiply and then exponentiate at the same time,
 // turns make them alternate (the ping-pong of Shah et al., arXiv 2407.08608).
 
+#include "dialects/Tile/FragmentLayout.h"
 #include "lib/Transforms/Passes.h"
 
 namespace saccade {
@@ -17,9 +18,8 @@ using namespace saccade::tile;
 namespace {
 struct TakeTurns : saccade::impl::TakeTurnsPassBase<TakeTurns> {
   void runOnOperation() override {
-    constexpr int64_t warpsOfGroup = 4;
     EntryOp entry = getOperation();
-    if (entry.getSchedule().getWarps() <= warpsOfGroup)
+    if (entry.getSchedule().getWarps() <= kGroupWarps)
       return; // alone
     entry->walk([&](scf::ForOp loop) {
       // Products of the loop that are in flight together.

@@ -2,6 +2,7 @@
 //
 // A wait that costs nothing, placed where it keeps two others apart.
 
+#include "dialects/Tile/FragmentLayout.h"
 #include "lib/Transforms/Passes.h"
 #include "lib/Transforms/ScalarSlice.h"
 
@@ -41,9 +42,8 @@ static void watch(scf::ForOp loop) {
 namespace {
 struct WatchKeys : saccade::impl::WatchKeysPassBase<WatchKeys> {
   void runOnOperation() override {
-    constexpr int64_t warpsOfTwoGroups = 8;
     EntryOp entry = getOperation();
-    if (entry.getSchedule().getWarps() > warpsOfTwoGroups)
+    if (entry.getSchedule().getWarps() > 2 * kGroupWarps)
       return;
     for (auto roles : entry.getBody().front().getOps<RolesOp>())
       roles.getCompute().walk(watch);
