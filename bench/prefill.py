@@ -8,9 +8,11 @@ cases and modes that a run leaves out keep the figures of earlier runs.
 
 import argparse
 import concurrent.futures
+import contextlib
 import json
 import os
 import random
+import shutil
 import statistics
 import subprocess
 import sys
@@ -26,7 +28,7 @@ import schedules
 
 ERROR = 1e-2  # of any candidate; rounding to bf16 alone gives about 3e-3
 COLD_RUNS = 3
-FINALISTS = 4  # schedules of a sweep that are measured with care
+FINALISTS = 3  # schedules of a sweep that are measured with care, beside the chosen
 
 
 def plan_of(kernel, batch):
@@ -90,9 +92,9 @@ class Bench:
         self.torch.cuda.empty_cache()
         return prefill_cases.Batch(self.torch, case, self.options.seed)
 
-    def variants(self, case, options: dict[str, dict]):
-        """Calls of the case compiled in several ways, and why others are refused."""
-        batch, calls, refused = self.batch(case), {}, {}
+    def candidates(self, batch, options: dict[str, dict]):
+        """The case compiled in several ways, and why others are refused."""
+        made, refused = {}, {}
 
         def make(more):
             try:
@@ -101,16 +103,30 @@ class Bench:
                 return problem
 
         with concurrent.futures.ThreadPoolExecutor() as pool:
-            made = dict(zip(options, pool.map(make, options.values()), strict=True))
-        for name, candidate in made.items():
-            try:
+            found = pool.map(make, options.values())
+            for name, candidate in zip(options, found, strict=True):
                 if isinstance(candidate, saccade.Error):
-                    raise candidate
+                    refused[name] = str(candidate).splitlines()[0]
+                else:
+                    made[name] = candidate
+        return made, refused
+
+    def right(self, batch, candidates: dict, refused: dict) -> dict:
+        """Calls of those whose results are right; of others, `refused` says why not."""
+        calls = {}
+        for name, candidate in candidates.items():
+            try:
                 checked(batch, candidate)
                 calls[name] = candidate.call
             except (saccade.Error, ArithmeticError) as problem:
                 refused[name] = str(problem).splitlines()[0]
-        return calls, refused
+        return calls
+
+    def variants(self, case, options: dict[str, dict]):
+        """Calls of the case compiled in several ways, and why others are refused."""
+        batch = self.batch(case)
+        made, refused = self.candidates(batch, options)
+        return self.right(batch, made, refused), refused
 
     #
     # Modes
@@ -164,23 +180,42 @@ class Bench:
         for name, reason in refused.items():
             print(f"  {name:32} {reason}", flush=True)
 
+    def sweep_options(self, case, thorough: bool) -> dict[str, dict]:
+        """What a sweep compiles: all by ptxas where it is found, whose kernels are as
+        fast as the driver's and which runs on all cores at a time."""
+        more = {"assemble": True} if shutil.which("ptxas") else {}
+        texts = {text: {"schedule": text} for text in schedules.sweep(case, thorough)}
+        return {name: given | more for name, given in ({"chosen": {}} | texts).items()}
+
+    def compile_ahead(self, cases) -> None:
+        """Fills the compiler's cache, on all cores, with what sweeps will ask for."""
+
+        def compile(spec, more):
+            with contextlib.suppress(saccade.Error):  # comes again when it is asked for
+                saccade.compile(spec, device="cuda", **more)
+
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            for case in cases:
+                for more in self.sweep_options(case, thorough=False).values():
+                    pool.submit(compile, case.spec(), more)
+
     def sweep(self, key, case, section="sweep", thorough=True) -> None:
-        options = {"chosen": {}}
-        options |= {
-            text: {"schedule": text} for text in schedules.sweep(case, thorough)
-        }
-        calls, refused = self.variants(case, options)
-        if "chosen" not in calls:
+        batch = self.batch(case)
+        made, refused = self.candidates(batch, self.sweep_options(case, thorough))
+        if "chosen" not in made:
             self.record(section, key, case, {"refused": refused})
             print(f"{case.name}: refused: {refused['chosen']}", flush=True)
             return
         # Roughly first; then those that may be the best as carefully as all else.
-        times = self.timer.measure(calls, 2, warm_ms=10, ms=20)
+        calls = {name: candidate.call for name, candidate in made.items()}
+        times = self.timer.measure(calls, 2, warm_ms=5, ms=10)
         ms = {name: statistics.median(values) for name, values in times.items()}
-        finalists = {"chosen", *sorted(ms, key=ms.get)[:FINALISTS]}
-        times = self.timer.measure(
-            {name: calls[name] for name in finalists}, self.options.rounds
-        )
+        best = sorted(ms, key=ms.get)[:FINALISTS]
+        finalists = {name: made[name] for name in {"chosen": None} | dict.fromkeys(best)}
+        calls = self.right(batch, finalists, refused)
+        if "chosen" not in calls:
+            raise ArithmeticError(refused["chosen"])
+        times = self.timer.measure(calls, self.options.rounds)
         final = {name: statistics.median(values) for name, values in times.items()}
         ms |= final
         best = min(final, key=final.get)
@@ -232,9 +267,17 @@ class Bench:
 
     def draw(self, count: int) -> None:
         drawn = prefill_cases.random_cases(count, random.Random(self.options.seed))
-        self.figures.pop("random", None)
+        if self.options.only:
+            drawn = {key: drawn[key] for key in self.options.only.split(",")}
+        else:
+            self.figures.pop("random", None)
+        self.compile_ahead(drawn.values())
         for key, case in drawn.items():
-            self.sweep(key, case, section="random", thorough=False)
+            try:
+                self.sweep(key, case, section="random", thorough=False)
+            except Exception as problem:  # the other shapes still count
+                print(f"{case.name}: failed: {type(problem).__name__}: {problem}")
+                self.failed.append(case.name)
         gaps = [
             (row["gap"], row["case"])
             for row in self.figures["random"].values()
@@ -291,6 +334,7 @@ def parse() -> argparse.Namespace:
     modes.add_argument("--jit-vs-ptxas", action="store_true")
     modes.add_argument("--cold", action="store_true", help="time to a first result")
     modes.add_argument("--random", type=int, metavar="COUNT", help="shapes drawn")
+    modes.add_argument("--only", help="of the shapes drawn, such as r0,r7")
     modes.add_argument(
         "--report", action="store_true",
         help="docs/performance.md from the figures that are there; needs no GPU",
