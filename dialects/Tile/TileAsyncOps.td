@@ -46,9 +46,10 @@ def Tile_PassTurnOp : Tile_Op<"pass_turn", [MemoryEffects<[MemRead, MemWrite]>]>
 }
 
 def Tile_GroupOp : Tile_Op<"group", [Pure]> {
-  let summary = "The index of this warpgroup among those that compute";
+  let summary = "The index of this warpgroup, or warp, among those that compute";
   let description = [{
-    Group `g` computes rows `64 g` to `64 g + 63` of a tile.
+    Group `g` computes rows `64 g` to `64 g + 63` of a tile. Where keys are dealt, each
+    warp is a group.
 
     Constraints:
     1. Stands in the `compute` role.
@@ -69,10 +70,13 @@ def Tile_PipeOp : Tile_Op<"pipe", [MemoryEffects<[MemAlloc]>]> {
     `-tile-allocate-shared` places the stages, and 16 bytes of barriers for each at
     `barriers`.
 
+    If `dealt`, each tile is put by one warp, and got and released by one.
+
     Constraints:
     1. Stands in the body of the entry, outside of roles.
   }];
-  let arguments = (ins Tile_CopyKindAttr:$copy, OptionalAttr<I64Attr>:$barriers);
+  let arguments = (ins Tile_CopyKindAttr:$copy, OptionalAttr<I64Attr>:$barriers,
+                       UnitAttr:$dealt);
   let results = (outs Tile_PipeType:$result);
   let assemblyFormat = "$copy (`barriers` $barriers^)? attr-dict `:` type($result)";
   let hasVerifier = 1;

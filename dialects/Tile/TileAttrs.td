@@ -22,6 +22,16 @@ def Tile_CopyKind : I32EnumAttr<"CopyKind", "how tiles come into shared memory",
 
 def Tile_CopyKindAttr : EnumAttr<Tile_Dialect, Tile_CopyKind, "copy_kind">;
 
+def Tile_DealKind : I32EnumAttr<"DealKind", "what of an item is dealt to warps", [
+    I32EnumAttrCase<"rows", 0>, I32EnumAttrCase<"keys", 1>]> {
+  let cppNamespace = "::saccade::tile";
+  let genSpecializedAttr = 0;
+}
+
+def Tile_DealParameter : EnumParameter<Tile_DealKind> {
+  let defaultValue = "DealKind::rows";
+}
+
 def Tile_PipelineAttr : Tile_Attr<"Pipeline", "pipeline"> {
   let summary = "how an entry is dealt out to warps with roles";
   let description = [{
@@ -33,13 +43,19 @@ def Tile_PipelineAttr : Tile_Attr<"Pipeline", "pipeline"> {
     need no rescaling; 0 raises it always. With two `query_stages`, the queries of the
     next item come while this one is computed.
 
+    With `deal = rows`, warpgroups own rows of an item and see all of its keys. With
+    `deal = keys`, for items of few rows, each warp has all rows and takes whole KV
+    tiles in turn; a stage then belongs to the one warp that reads it, and the states
+    of warps are combined at the end of an item.
+
     Example: `#tile.pipeline<stages = 2, copy = tma, load_registers = 32,
     compute_registers = 160, growth = 8>`
   }];
   let parameters = (ins "int64_t":$stages, EnumParameter<Tile_CopyKind>:$copy,
                         "int64_t":$load_registers, "int64_t":$compute_registers,
                         "int64_t":$growth,
-                        DefaultValuedParameter<"int64_t", "1">:$query_stages);
+                        DefaultValuedParameter<"int64_t", "1">:$query_stages,
+                        Tile_DealParameter:$deal);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
 }
@@ -52,19 +68,24 @@ def Tile_ScheduleAttr : Tile_Attr<"Schedule", "schedule"> {
     in which products take what is computed: softmax weights, and the rows that row
     functions give. With a `pipeline`, warps have roles; it needs `wgmma` (sm_90a).
 
+    With `splits`, items may be parts of a query tile's keys, whose states are merged
+    by whichever is done last.
+
     Example: `#tile.schedule<rows = 64, keys = 64, warps = 4, weights = bf16>`
 
     Constraints:
-    1. With a pipeline, four warps compute 64 rows, and keys are a multiple of 16
-       up to 256.
+    1. With a pipeline that deals rows, four warps compute 64 rows, and keys are a
+       multiple of 16 up to 256; with one that deals keys, rows are a multiple of 8
+       up to 64, and keys of 16 up to 64.
     2. The registers of all threads fit in the 65536 of a multiprocessor.
   }];
   let parameters = (ins "int64_t":$rows, "int64_t":$keys, "int64_t":$warps,
                         "::mlir::Type":$weights,
-                        OptionalParameter<"::saccade::tile::PipelineAttr">:$pipeline);
+                        OptionalParameter<"::saccade::tile::PipelineAttr">:$pipeline,
+                        DefaultValuedParameter<"bool", "false">:$splits);
   let builders = [AttrBuilder<(ins "int64_t":$rows, "int64_t":$keys, "int64_t":$warps,
                                    "::mlir::Type":$weights), [{
-    return $_get($_ctxt, rows, keys, warps, weights, PipelineAttr());
+    return $_get($_ctxt, rows, keys, warps, weights, PipelineAttr(), false);
   }]>];
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
@@ -136,20 +157,47 @@ def Tile_SharedAttr : Tile_Attr<"Shared", "shared"> {
 }
 def Tile_AccumulatorAttr : Tile_Attr<"Accumulator", "accumulator"> {
   let summary = "in registers, as m16n8 accumulator atoms; 16 rows a warp in turn";
-  let description = [{ Example: `#tile.accumulator<warps = 4>` }];
-  let parameters = (ins "int64_t":$warps);
+  let description = [{
+    If `transposed`, the rows of atoms are columns of the tile: 16 columns a warp in
+    turn, and a tile may have as few as eight rows. Where keys are dealt (see
+    `#tile.pipeline`), a tile of one warp is a private one: each warp has its own.
+
+    Example: `#tile.accumulator<warps = 4>`
+  }];
+  let parameters = (ins "int64_t":$warps,
+                        DefaultValuedParameter<"bool", "false">:$transposed);
+  let builders = [AttrBuilder<(ins "int64_t":$warps), [{
+    return $_get($_ctxt, warps, false);
+  }]>];
   let assemblyFormat = "`<` struct(params) `>`";
 }
 def Tile_OperandAttr : Tile_Attr<"Operand", "operand"> {
   let summary = "in registers, as m16k16 left operand atoms; 16 rows a warp in turn";
-  let description = [{ Example: `#tile.operand<warps = 4>` }];
-  let parameters = (ins "int64_t":$warps);
+  let description = [{
+    If `transposed`, a right operand: eight rows an atom, as the matrix units take
+    queries whose keys are their left operand.
+
+    Example: `#tile.operand<warps = 4>`
+  }];
+  let parameters = (ins "int64_t":$warps,
+                        DefaultValuedParameter<"bool", "false">:$transposed);
+  let builders = [AttrBuilder<(ins "int64_t":$warps), [{
+    return $_get($_ctxt, warps, false);
+  }]>];
   let assemblyFormat = "`<` struct(params) `>`";
 }
 def Tile_RowsOfAttr : Tile_Attr<"RowsOf", "rows_of"> {
   let summary = "a column vector in registers, each row beside its row of an accumulator";
-  let description = [{ Example: `#tile.rows_of<warps = 4>` }];
-  let parameters = (ins "int64_t":$warps);
+  let description = [{
+    If `transposed`, beside the rows of a transposed accumulator.
+
+    Example: `#tile.rows_of<warps = 4>`
+  }];
+  let parameters = (ins "int64_t":$warps,
+                        DefaultValuedParameter<"bool", "false">:$transposed);
+  let builders = [AttrBuilder<(ins "int64_t":$warps), [{
+    return $_get($_ctxt, warps, false);
+  }]>];
   let assemblyFormat = "`<` struct(params) `>`";
 }
 def Tile_PartsOfAttr : Tile_Attr<"PartsOf", "parts_of"> {
@@ -160,7 +208,11 @@ def Tile_PartsOfAttr : Tile_Attr<"PartsOf", "parts_of"> {
 
     Example: `#tile.parts_of<warps = 4>`
   }];
-  let parameters = (ins "int64_t":$warps);
+  let parameters = (ins "int64_t":$warps,
+                        DefaultValuedParameter<"bool", "false">:$transposed);
+  let builders = [AttrBuilder<(ins "int64_t":$warps), [{
+    return $_get($_ctxt, warps, false);
+  }]>];
   let assemblyFormat = "`<` struct(params) `>`";
 }
 def Tile_BufferAttr : Tile_Attr<"Buffer", "buffer"> {

@@ -42,7 +42,8 @@ void TileDialect::initialize() {
 
 LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                    int64_t rows, int64_t keys, int64_t warps,
-                                   Type weights, PipelineAttr pipeline) {
+                                   Type weights, PipelineAttr pipeline,
+                                   bool splits) {
   if (rows < 1 || rows > 1024)
     return emitError() << "expects 1 to 1024 rows a work item, but got "
                        << rows;
@@ -58,7 +59,16 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   if (weights.isF32())
     return emitError() << "expects weights of f16 or bf16 with a pipeline, but "
                           "got f32";
-  if (warps % 4 || rows != 16 * warps || warps > 12)
+  if (pipeline.getDeal() == DealKind::keys) {
+    if (rows % 8 || rows > 64 || warps % 4 || warps > 12)
+      return emitError() << "expects a multiple of 8 up to 64 rows and 4, 8 or "
+                            "12 warps to deal keys to, but got "
+                         << rows << " rows and " << warps << " warps";
+    if (keys % 16 || keys > 64)
+      return emitError() << "expects keys to be a multiple of 16 up to 64 to "
+                            "deal them to warps, but got "
+                         << keys;
+  } else if (warps % 4 || rows != 16 * warps || warps > 12)
     return emitError() << "expects 64 rows for each 4 of up to 12 warps with a "
                           "pipeline, but got "
                        << rows << " rows and " << warps << " warps";
@@ -92,8 +102,8 @@ saccade::tile::verifyRegisters(function_ref<InFlightDiagnostic()> emitError,
 
 static LogicalResult verifyStages(function_ref<InFlightDiagnostic()> emitError,
                                   int64_t stages) {
-  if (stages < 1 || stages > 16)
-    return emitError() << "expects 1 to 16 stages, but got " << stages;
+  if (stages < 1 || stages > 64)
+    return emitError() << "expects 1 to 64 stages, but got " << stages;
   return success();
 }
 
@@ -101,7 +111,7 @@ LogicalResult PipelineAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                    int64_t stages, CopyKind copy,
                                    int64_t loadRegisters,
                                    int64_t computeRegisters, int64_t growth,
-                                   int64_t queryStages) {
+                                   int64_t queryStages, DealKind) {
   for (int64_t count : {stages, queryStages})
     if (failed(verifyStages(emitError, count)))
       return failure();

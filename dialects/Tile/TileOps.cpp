@@ -62,9 +62,9 @@ LogicalResult EntryOp::verify() {
 }
 
 LogicalResult ForEachItemOp::verify() {
-  SmallVector<Type> six(6, IntegerType::get(getContext(), 32));
-  if (getBody().getArgumentTypes() != TypeRange(six))
-    return emitOpError() << "expects a body with six i32 arguments, but got ("
+  SmallVector<Type> seven(7, IntegerType::get(getContext(), 32));
+  if (getBody().getArgumentTypes() != TypeRange(seven))
+    return emitOpError() << "expects a body with seven i32 arguments, but got ("
                          << getBody().getArgumentTypes() << ")";
   return success();
 }
@@ -192,11 +192,16 @@ LogicalResult ScaleRowsOp::verify() {
   return success();
 }
 
-LogicalResult ConvertOp::verify() {
-  if (getInput().getType().withLayout({}) != getType().withLayout({}))
-    return emitOpError()
+static LogicalResult verifyLayoutOnly(Operation *op) {
+  auto input = cast<TileType>(op->getOperand(0).getType());
+  auto result = cast<TileType>(op->getResult(0).getType());
+  if (input.withLayout({}) != result.withLayout({}))
+    return op->emitOpError()
            << "expects input and result to differ in layout only, "
               "but got "
-           << getInput().getType() << " and " << getType();
+           << input << " and " << result;
   return success();
 }
+
+LogicalResult ConvertOp::verify() { return verifyLayoutOnly(*this); }
+LogicalResult CombineOp::verify() { return verifyLayoutOnly(*this); }

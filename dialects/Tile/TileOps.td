@@ -32,7 +32,7 @@ def Tile_EntryOp : Tile_Op<"entry", [
         #tile.schedule<rows = 16, keys = 16, warps = 1, weights = f32> {
     ^bb0(%words: !tile.words):
       tile.for_each_item %words {
-      ^bb1(%request: i32, %head: i32, %row_begin: i32, %row_end: i32, %kv_begin: i32, %kv_end: i32):
+      ^bb1(%request: i32, %head: i32, %row_begin: i32, %row_end: i32, %kv_begin: i32, %kv_end: i32, %partial: i32):
       }
     }
     ```
@@ -52,10 +52,10 @@ def Tile_ForEachItemOp : Tile_Op<"for_each_item", [SingleBlock, NoTerminator]> {
   let description = [{
     The outer loop of every kernel, on GPU and CPU. Block arguments, all i32: the
     request, the KV head, first and end packed row, first and end position of the
-    KV range (SaccadeWorkItem).
+    KV range, and the slot of the partial state or -1 (SaccadeWorkItem).
 
     Constraints:
-    1. The body takes six i32.
+    1. The body takes seven i32.
   }];
   let arguments = (ins Tile_WordsType:$words);
   let regions = (region SizedRegion<1>:$body);
@@ -316,6 +316,43 @@ def Tile_ScaleRowsOp : Tile_Op<"scale_rows", [Pure, AllTypesMatch<["input", "res
   let assemblyFormat = "$input `by` $factors attr-dict `:` type($input) `,` type($factors)";
   let hasVerifier = 1;
   let hasFolder = 1;
+}
+
+def Tile_CombineOp : Tile_Op<"combine", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "Combines the elements of warps that hold the same rows";
+  let description = [{
+    Where keys are dealt, each warp has a tile of its own from the keys that it took:
+    the result is their maximum or sum, element by element, in the order of warps.
+    All warps that compute take part.
+
+    Example:
+
+    ```mlir
+    func.func @combine(%m: !tile.tile<8x1xf32>) -> !tile.tile<8x1xf32> {
+      %r = tile.combine max %m : !tile.tile<8x1xf32> -> !tile.tile<8x1xf32>
+      return %r : !tile.tile<8x1xf32>
+    }
+    ```
+
+    Constraints:
+    1. Input and result differ in layout only.
+  }];
+  let arguments = (ins Tile_ReduceKindAttr:$kind, Tile_TileType:$input);
+  let results = (outs Tile_TileType:$result);
+  let assemblyFormat = "$kind $input attr-dict `:` type($input) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_ArriveOp : Tile_Op<"arrive", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "Counts this CTA, and says whether it is the last";
+  let description = [{
+    Of `count` CTAs that arrive at counter `index`, the one that is last gets true: it
+    sees what all of them wrote before, and the counter is 0 again. All warps that
+    compute take part.
+  }];
+  let arguments = (ins Tile_AddressType:$counters, I32:$index, I32:$count);
+  let results = (outs I1:$last);
+  let assemblyFormat = "$counters `[` $index `]` `of` $count attr-dict";
 }
 
 def Tile_YieldOp : Tile_Op<"yield", [Terminator, Pure, ParentOneOf<[

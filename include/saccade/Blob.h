@@ -74,6 +74,8 @@
  *                      (a tensor, the keys or the values of a cache) in boxes of
  *                      64 columns x heads x tokens x 1, each side 256 at most,
  *                      with the 128-byte swizzle; what lies outside reads as 0
+ *       partial_floats?  floats of a partial state; absent: items fold whole
+ *                      tiles, none is partial
  *       cost?          {"alpha": 1.0, "beta": 1.0}: an item costs
  *                      alpha * rows + beta * keys, in any unit; keys are
  *                      those of all visited tiles of kv_tile keys.

@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-#define SACCADE_ABI_VERSION 2
+#define SACCADE_ABI_VERSION 3
 
 /* Positions, lengths and run-time integers stay below this magnitude. */
 #define SACCADE_MAX_POSITION (1 << 30)
@@ -36,8 +36,24 @@ typedef struct SaccadeWorkItem {
   int32_t kv_begin;  /* first position of the sequence to fold                */
   int32_t kv_end;    /* one past the last position (clamped to kv_len)        */
   int32_t partial;   /* -1: write results; else the slot of the partial state */
-  int32_t format;    /* which body of the kernel; 0 in this version           */
+  int32_t format;    /* which body of the kernel                              */
 } SaccadeWorkItem;
+
+/*
+ * A slot of partial states. Where the keys of a query tile are split, each part
+ * is an item with a slot of its own: it writes its state there, counts itself,
+ * and the last to do so merges all of them, in the order of slots. The parts of
+ * a tile have consecutive slots in the order of their keys, and one counter.
+ *
+ * A state is the manifest's partial_floats floats from float
+ * slot * partial_floats of the workspace on, in an order that is the kernel's.
+ */
+typedef struct SaccadePartial {
+  int32_t first;    /* slot of the first part of the tile                     */
+  int32_t count;    /* parts of the tile, 2 or more                           */
+  int32_t counter;  /* index of its counter: 0 before a run and after it      */
+  int32_t reserved; /* 0                                                      */
+} SaccadePartial;
 
 /* One request of the batch. */
 typedef struct SaccadeRequest {
@@ -80,7 +96,10 @@ enum SaccadeHeaderWord {
   SACCADE_WORD_CTA_BEGIN = 1, /* const int32_t *, [ctas + 1] into items        */
   SACCADE_WORD_REQUESTS = 2,  /* const SaccadeRequest *                        */
   SACCADE_WORD_WORKSPACE = 3, /* float *, partial states                       */
-  SACCADE_HEADER_WORDS = 4
+  SACCADE_WORD_PARTIALS = 4,  /* const SaccadePartial *, by slot               */
+  SACCADE_WORD_COUNTERS = 5,  /* int32_t *, parts that are written             */
+  SACCADE_WORD_ERROR = 6,     /* reserved, 0                                   */
+  SACCADE_HEADER_WORDS = 8
 };
 
 /* A tensor (query, output, LSE, new keys or values). Dense: batch stride used;

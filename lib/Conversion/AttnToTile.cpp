@@ -33,9 +33,9 @@ static EntryBody startEntry(ImplicitLocOpBuilder &b, StringRef name,
       b.createBlock(&entry.getBody(), {},
                     {tile::WordsType::get(b.getContext())}, {b.getLoc()});
   auto loop = tile::ForEachItemOp::create(b, body->getArgument(0));
-  SmallVector<Type> six(6, b.getI32Type());
-  SmallVector<Location> locations(6, b.getLoc());
-  Block *block = b.createBlock(&loop.getBody(), {}, six, locations);
+  SmallVector<Type> fields(7, b.getI32Type());
+  SmallVector<Location> locations(fields.size(), b.getLoc());
+  Block *block = b.createBlock(&loop.getBody(), {}, fields, locations);
   return {body->getArgument(0), block->getArguments()};
 }
 

@@ -24,7 +24,8 @@ static constexpr size_t kFields[] = {offsetof(SaccadeWorkItem, request) / 4,
                                      offsetof(SaccadeWorkItem, row_begin) / 4,
                                      offsetof(SaccadeWorkItem, row_end) / 4,
                                      offsetof(SaccadeWorkItem, kv_begin) / 4,
-                                     offsetof(SaccadeWorkItem, kv_end) / 4};
+                                     offsetof(SaccadeWorkItem, kv_end) / 4,
+                                     offsetof(SaccadeWorkItem, partial) / 4};
 
 namespace {
 struct LowerItemLoop : saccade::impl::LowerItemLoopPassBase<LowerItemLoop> {

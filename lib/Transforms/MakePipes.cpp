@@ -52,7 +52,7 @@ private:
     OpBuilder b(items);
     return PipeOp::create(b, items.getLoc(),
                           PipeType::get(context, type, stages), copy,
-                          IntegerAttr());
+                          IntegerAttr(), /*dealt=*/false);
   }
 
   /// The loads of an item in the order of the pipe: what is loaded `k`-th of

@@ -163,12 +163,13 @@ tile::ScheduleAttr saccade::choosePipeline(MLIRContext *context,
   std::optional<Candidate> best = Model(shape, sharedBytes).best();
   if (!best)
     return {};
-  auto pipeline = tile::PipelineAttr::get(
-      context, kStages, best->copy, best->registers.load,
-      best->registers.compute, kGrowth, best->queryStages);
+  auto pipeline =
+      tile::PipelineAttr::get(context, kStages, best->copy,
+                              best->registers.load, best->registers.compute,
+                              kGrowth, best->queryStages, tile::DealKind::rows);
   return tile::ScheduleAttr::get(context, tile::kGroupRows * best->groups,
                                  best->keys, tile::kGroupWarps * best->groups,
-                                 shape.element, pipeline);
+                                 shape.element, pipeline, /*splits=*/false);
 }
 
 SmallVector<double> saccade::groupCosts(tile::EntryOp entry) {

@@ -14,7 +14,7 @@ tile.entry @loops attend #tile.items<rows = 16, group = 1, heads = 1, keys = 16,
   // CHECK-COUNT-6: tile.lookup %[[ITEMS]]
   // CHECK-NOT: tile.for_each_item
   tile.for_each_item %words {
-  ^bb1(%request: i32, %head: i32, %row_begin: i32, %row_end: i32, %kv_begin: i32, %kv_end: i32):
+  ^bb1(%request: i32, %head: i32, %row_begin: i32, %row_end: i32, %kv_begin: i32, %kv_end: i32, %partial: i32):
     %x = arith.sitofp %row_end : i32 to f32
     // CHECK: tile.fill
     %t = tile.fill %x : f32 -> !tile.tile<16x16xf32>

@@ -21,7 +21,7 @@ func.func private @keys() attributes {p = #tile.schedule<rows = 128, keys = 72, 
 
 // -----
 
-// expected-error @below {{expects 1 to 16 stages, but got 0}}
+// expected-error @below {{expects 1 to 64 stages, but got 0}}
 func.func private @stages() attributes {p = #tile.pipeline<stages = 0, copy = tma, load_registers = 32, compute_registers = 160, growth = 8>}
 
 // -----

@@ -13,7 +13,7 @@ tile.entry @entry attend #tile.items<rows = 16, group = 1, heads = 1, keys = 16,
 tile.entry @item attend #tile.items<rows = 16, group = 1, heads = 1, keys = 16, row_block = 0>
     #tile.schedule<rows = 16, keys = 16, warps = 1, weights = f32> {
 ^bb0(%words: !tile.words):
-  // expected-error @+1 {{expects a body with six i32 arguments}}
+  // expected-error @+1 {{expects a body with seven i32 arguments}}
   tile.for_each_item %words {
   ^bb1(%request: i32):
   }

@@ -12,7 +12,7 @@ tile.entry @copies attend #tile.items<rows = 16, group = 2, heads = 4, keys = 32
   %cta = tile.cta
   // CHECK: tile.for_each_item
   tile.for_each_item %words {
-  ^bb1(%request: i32, %head: i32, %row_begin: i32, %row_end: i32, %kv_begin: i32, %kv_end: i32):
+  ^bb1(%request: i32, %head: i32, %row_begin: i32, %row_end: i32, %kv_begin: i32, %kv_end: i32, %partial: i32):
     // CHECK: tile.word %{{.*}}[4] : !tile.address
     %base = tile.word %words[4] : !tile.address
     %zero = arith.constant 0 : i64

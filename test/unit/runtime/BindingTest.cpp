@@ -64,19 +64,19 @@ uint64_t address(const void *pointer) {
 TEST_CASE("binding: words of a paged kernel") {
   Call call;
   REQUIRE(call.bind() == SACCADE_OK);
-  CHECK(call.words[4] == address(call.q.data.data()));
-  CHECK(call.words[5] == 0); // no batch axis
-  CHECK(call.words[6] == 32);
-  CHECK(call.words[7] == 8);
-  CHECK(call.words[8] == address(call.k.data.data()));
-  CHECK(call.words[9] == 64);
-  CHECK(call.words[10] == 16);
+  CHECK(call.words[8] == address(call.q.data.data()));
+  CHECK(call.words[9] == 0); // no batch axis
+  CHECK(call.words[10] == 32);
   CHECK(call.words[11] == 8);
-  CHECK(call.words[12] == address(call.v.data.data()));
-  CHECK(call.words[8 + SACCADE_CACHE_LIMIT] == 4);
-  CHECK(call.words[20] == 0x3f000000); // 0.5f
-  CHECK(call.words[25 + SACCADE_TENSOR_STRIDE_TOKEN] == 4);
-  CHECK(call.words[25 + SACCADE_TENSOR_STRIDE_HEAD] == 1);
+  CHECK(call.words[12] == address(call.k.data.data()));
+  CHECK(call.words[13] == 64);
+  CHECK(call.words[14] == 16);
+  CHECK(call.words[15] == 8);
+  CHECK(call.words[16] == address(call.v.data.data()));
+  CHECK(call.words[12 + SACCADE_CACHE_LIMIT] == 4);
+  CHECK(call.words[24] == 0x3f000000); // 0.5f
+  CHECK(call.words[29 + SACCADE_TENSOR_STRIDE_TOKEN] == 4);
+  CHECK(call.words[29 + SACCADE_TENSOR_STRIDE_HEAD] == 1);
 }
 
 TEST_CASE("binding: heads first, offsets, and keys and values in one tensor") {
@@ -90,14 +90,14 @@ TEST_CASE("binding: heads first, offsets, and keys and values in one tensor") {
   call.values[0] = asTensor(call.q);
   call.values[1] = asCache(both, nullptr);
   REQUIRE(call.bind() == SACCADE_OK);
-  CHECK(call.words[4] == address(call.q.data.data()) + 16);
-  CHECK(call.words[6] == 8);
-  CHECK(call.words[7] == 24);
-  CHECK(call.words[8] == address(both.data.data()));
-  CHECK(call.words[12] == address(both.data.data()) + 64 * 4);
-  CHECK(call.words[13] == 128);
-  CHECK(call.words[14] == 8);
-  CHECK(call.words[15] == 32);
+  CHECK(call.words[8] == address(call.q.data.data()) + 16);
+  CHECK(call.words[10] == 8);
+  CHECK(call.words[11] == 24);
+  CHECK(call.words[12] == address(both.data.data()));
+  CHECK(call.words[16] == address(both.data.data()) + 64 * 4);
+  CHECK(call.words[17] == 128);
+  CHECK(call.words[18] == 8);
+  CHECK(call.words[19] == 32);
 }
 
 TEST_CASE("binding: sizes of a dense kernel") {
@@ -115,8 +115,8 @@ TEST_CASE("binding: sizes of a dense kernel") {
   call.values = {asTensor(call.q), asCache(call.k, call.v), asReal(1),
                  asTensor(call.o), asTensor(call.lse)};
   REQUIRE(call.bind() == SACCADE_OK);
-  CHECK(call.words[5] == 64);
-  CHECK(call.words[9] == 96);
+  CHECK(call.words[9] == 64);
+  CHECK(call.words[13] == 96);
   call.k.shape[1] = 5;
   call.k.refresh();
   CHECK(call.refuses("'kv' (keys) to have 6 tokens or more as the batch says, "
@@ -272,9 +272,9 @@ TEST_CASE("binding: scalars and tables") {
                      {asInteger(-7), asTable(slopes), asTable(docs),
                       asTable(requests), asTable(tree)});
   REQUIRE(call.bind() == SACCADE_OK);
-  CHECK(call.words[21] == uint32_t(-7));
-  CHECK(call.words[22] == address(slopes.data.data()));
-  CHECK(call.words[25] == address(tree.data.data()));
+  CHECK(call.words[25] == uint32_t(-7));
+  CHECK(call.words[26] == address(slopes.data.data()));
+  CHECK(call.words[29] == address(tree.data.data()));
 
   auto with = [&](size_t index, SaccadeArgument value,
                   const std::string &message) {

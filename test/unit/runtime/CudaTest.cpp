@@ -163,7 +163,7 @@ TEST_CASE("cuda: a page table on the device is read in place") {
   std::vector<int32_t> seen;
   mock->kernels["attend"] = [&](const uint64_t *words, int cta) {
     if (cta == 0)
-      CHECK(words[8 + SACCADE_CACHE_INDICES] ==
+      CHECK(words[12 + SACCADE_CACHE_INDICES] ==
             reinterpret_cast<uintptr_t>(f.deviceIds));
     kPlain(words, cta);
   };
@@ -200,7 +200,7 @@ TEST_CASE("cuda: a replayed launch computes the next plan") {
   // What a graph keeps: the words of the launch.
   std::vector<uint64_t> captured;
   mock->kernels["attend"] = [&](const uint64_t *words, int) {
-    captured.assign(words, words + 29);
+    captured.assign(words, words + 33);
   };
   REQUIRE(f.load() == SACCADE_OK);
   REQUIRE(f.create(SACCADE_PLAN_FIXED_GRID, 5) == SACCADE_OK);
@@ -222,17 +222,17 @@ TEST_CASE("cuda: a launch carries tensor maps behind its words") {
   json object = gpuManifest();
   object["entries"].push_back(object["entries"][0]);
   object["entries"][0]["tensor_maps"] = {
-      {"first_word", 40},
+      {"first_word", 48},
       {"maps",
-       {{{"word", 8}, {"heads", 1}, {"tokens", 16}},
-        {{"word", 12}, {"heads", 1}, {"tokens", 16}}}}};
+       {{{"word", 12}, {"heads", 1}, {"tokens", 16}},
+        {{"word", 16}, {"heads", 1}, {"tokens", 16}}}}};
   object["entries"][1]["tensor_maps"] = {
-      {"first_word", 32},
-      {"maps", {{{"word", 4}, {"heads", 2}, {"tokens", 64}}}}};
+      {"first_word", 40},
+      {"maps", {{{"word", 8}, {"heads", 2}, {"tokens", 64}}}}};
   std::vector<uint64_t> seen;
   mock->kernels["attend"] = [&](const uint64_t *words, int cta) {
     if (cta == 0)
-      seen.insert(seen.end(), {words[32], words[40], words[56]});
+      seen.insert(seen.end(), {words[40], words[48], words[64]});
   };
   REQUIRE(f.load(object) == SACCADE_OK);
   REQUIRE(f.create() == SACCADE_OK);

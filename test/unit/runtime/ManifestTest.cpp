@@ -58,7 +58,7 @@ TEST_CASE("blob: says what is wrong") {
   CHECK(refusesBlob(other, "expects the magic bytes of a compiled kernel"));
   other = bytes;
   other[8] = 99;
-  CHECK(refusesBlob(other, "expects ABI version 2, but got 99"));
+  CHECK(refusesBlob(other, "expects ABI version 3, but got 99"));
   std::string size = std::to_string(bytes.size());
   CHECK(refusesBlob(bytes + "x", "expects " + size + " bytes, but got " +
                                      std::to_string(bytes.size() + 1)));
@@ -90,12 +90,12 @@ TEST_CASE("blob: a right checksum does not excuse wrong offsets") {
 TEST_CASE("manifest: lays words out in signature order") {
   Manifest sample = parsed(manifest());
   REQUIRE(sample.arguments.size() == 3);
-  CHECK(sample.arguments[0].word == 4);
-  CHECK(sample.arguments[1].word == 8);
-  CHECK(sample.arguments[2].word == 20);
-  CHECK(sample.results[0].word == 21);
-  CHECK(sample.results[1].word == 25);
-  CHECK(sample.words == 29);
+  CHECK(sample.arguments[0].word == 8);
+  CHECK(sample.arguments[1].word == 12);
+  CHECK(sample.arguments[2].word == 24);
+  CHECK(sample.results[0].word == 25);
+  CHECK(sample.results[1].word == 29);
+  CHECK(sample.words == 33);
   CHECK(sample.caches == std::vector<int32_t>{1});
   CHECK(sample.isCpu());
   CHECK(sample.entries[0].alpha == 1.0);
@@ -104,7 +104,7 @@ TEST_CASE("manifest: lays words out in signature order") {
 TEST_CASE("manifest: a returned cache has no words") {
   json object = manifest();
   object["results"].push_back({{"kind", "cache"}, {"argument", 1}});
-  CHECK(parsed(object).words == 29);
+  CHECK(parsed(object).words == 33);
   object["results"][2]["argument"] = 0;
   CHECK(refuses(object, "expects 'results[2].argument' to be the index of a "
                         "cache, but got 0"));
@@ -121,7 +121,7 @@ TEST_CASE("manifest: says what is wrong") {
     return object;
   };
   CHECK(refuses(with([](json &m) { m["abi"] = 1; }),
-                "expects 'abi' to be an integer in 2..2, but got 1"));
+                "expects 'abi' to be an integer in 3..3, but got 1"));
   CHECK(refuses(with([](json &m) { m.erase("build"); }),
                 "expects 'build' to be a string, but got nothing"));
   CHECK(refuses(with([](json &m) { m["arguments"][0]["dtype"] = "f64"; }),
@@ -180,21 +180,21 @@ TEST_CASE("manifest: tensor maps") {
   auto with = [](auto change) {
     json object = gpuManifest();
     object["entries"][0]["tensor_maps"] = {
-        {"first_word", 32},
+        {"first_word", 40},
         {"maps",
-         {{{"word", 4}, {"heads", 2}, {"tokens", 64}},
-          {{"word", 8}, {"heads", 1}, {"tokens", 80}},
+         {{{"word", 8}, {"heads", 2}, {"tokens", 64}},
           {{"word", 12}, {"heads", 1}, {"tokens", 80}},
-          {{"word", 21}, {"heads", 2}, {"tokens", 64}}}}};
+          {{"word", 16}, {"heads", 1}, {"tokens", 80}},
+          {{"word", 25}, {"heads", 2}, {"tokens", 64}}}}};
     change(object["entries"][0]["tensor_maps"], object);
     return object;
   };
   Manifest sample = parsed(with([](json &, json &) {}));
   const Entry &entry = sample.entries[0];
-  CHECK(entry.mapWord == 32);
-  CHECK(entry.blockWords(sample) == 32 + 4 * 16);
+  CHECK(entry.mapWord == 40);
+  CHECK(entry.blockWords(sample) == 40 + 4 * 16);
   REQUIRE(entry.maps.size() == 4);
-  CHECK(entry.maps[1].word == 8);
+  CHECK(entry.maps[1].word == 12);
   CHECK(entry.maps[1].heads == 1);
   CHECK(entry.maps[1].tokens == 80);
   CHECK(entry.maps[1].dim == 8);
@@ -202,25 +202,25 @@ TEST_CASE("manifest: tensor maps") {
   CHECK(entry.maps[0].name == "'q'");
   CHECK(entry.maps[2].name == "'kv' (values)");
   CHECK(entry.maps[3].name == "'o'");
-  CHECK(parsed(gpuManifest()).entries[0].blockWords(sample) == 29);
+  CHECK(parsed(gpuManifest()).entries[0].blockWords(sample) == 33);
 
   const std::string at = "expects 'entries[0].tensor_maps";
-  CHECK(refuses(with([](json &maps, json &) { maps["first_word"] = 36; }),
-                at + ".first_word' to be a multiple of 8 behind the 29 words, "
-                     "but got 36"));
-  CHECK(refuses(with([](json &maps, json &) { maps["first_word"] = 24; }),
-                at + ".first_word' to be a multiple of 8 behind the 29 words, "
-                     "but got 24"));
-  CHECK(refuses(with([](json &maps, json &) { maps["maps"][1]["word"] = 9; }),
+  CHECK(refuses(with([](json &maps, json &) { maps["first_word"] = 44; }),
+                at + ".first_word' to be a multiple of 8 behind the 33 words, "
+                     "but got 44"));
+  CHECK(refuses(with([](json &maps, json &) { maps["first_word"] = 32; }),
+                at + ".first_word' to be a multiple of 8 behind the 33 words, "
+                     "but got 32"));
+  CHECK(refuses(with([](json &maps, json &) { maps["maps"][1]["word"] = 13; }),
                 at + ".maps[1].word' to be the first word of a tensor of "
-                     "16-bit elements, but got 9"));
-  CHECK(refuses(with([](json &maps, json &) { maps["maps"][1]["word"] = 25; }),
+                     "16-bit elements, but got 13"));
+  CHECK(refuses(with([](json &maps, json &) { maps["maps"][1]["word"] = 29; }),
                 at + ".maps[1].word' to be the first word of a tensor of "
-                     "16-bit elements, but got 25")); // the LSE
+                     "16-bit elements, but got 29")); // the LSE
   CHECK(
       refuses(with([](json &, json &m) { m["arguments"][0]["dtype"] = "f32"; }),
               at + ".maps[0].word' to be the first word of a tensor of "
-                   "16-bit elements, but got 4"));
+                   "16-bit elements, but got 8"));
   CHECK(
       refuses(with([](json &maps, json &) { maps["maps"][2]["tokens"] = 257; }),
               at + ".maps[2].tokens' to be an integer in 1..256, but got "

@@ -45,9 +45,9 @@ private:
   template <Kind kind>
   static void runRow(const uint64_t *words, const SaccadeWorkItem &item,
                      int32_t row) {
-    const uint64_t *q = words + 4, *kv = words + 8, *o = words + 21,
-                   *lse = words + 25;
-    float scale = std::bit_cast<float>(uint32_t(words[20]));
+    const uint64_t *q = words + 8, *kv = words + 12, *o = words + 25,
+                   *lse = words + 29;
+    float scale = std::bit_cast<float>(uint32_t(words[24]));
     const auto &request = pointer<const SaccadeRequest>(
         words[SACCADE_WORD_REQUESTS])[item.request];
     const auto &segment =

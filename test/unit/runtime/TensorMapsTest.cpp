@@ -47,20 +47,20 @@ CUresult encode(CUtensorMap *map, CUtensorMapDataType type, uint32_t rank,
   return CUDA_SUCCESS;
 }
 
-/// One entry with a map of the sample's keys (word 8) and one of its query
-/// (word 4), and bound tensors of 16-bit elements with 8 columns.
+/// One entry with a map of the sample's keys (word 12) and one of its query
+/// (word 8), and bound tensors of 16-bit elements with 8 columns.
 struct Call {
   Manifest sample = [] {
     json object = gpuManifest();
     object["entries"][0]["tensor_maps"] = {
-        {"first_word", 32},
+        {"first_word", 40},
         {"maps",
-         {{{"word", 8}, {"heads", 1}, {"tokens", 80}},
-          {{"word", 4}, {"heads", 2}, {"tokens", 32}}}}};
+         {{{"word", 12}, {"heads", 1}, {"tokens", 80}},
+          {{"word", 8}, {"heads", 2}, {"tokens", 32}}}}};
     return parsed(object);
   }();
   std::vector<uint64_t> words = std::vector<uint64_t>(sample.words);
-  std::vector<TensorExtent> extents = {{4, 4, 100, 1}, {8, 2, 16, 50}};
+  std::vector<TensorExtent> extents = {{8, 4, 100, 1}, {12, 2, 16, 50}};
   CudaDriver driver = {};
   TensorMaps maps;
   alignas(16) char empty[16];
@@ -78,8 +78,8 @@ struct Call {
       return CUDA_SUCCESS;
     };
     // data, strides of batch, token and head in elements
-    set(4, {0x1000, 0, 32, 8});
-    set(8, {0x2000, 512, 16, 8});
+    set(8, {0x1000, 0, 32, 8});
+    set(12, {0x2000, 512, 16, 8});
   }
   void set(int word, std::initializer_list<int64_t> values) {
     std::ranges::copy(values, words.begin() + word);
@@ -110,10 +110,10 @@ TEST_CASE("tensor maps: say what a tensor is, behind the words") {
   // A ragged tensor has one batch entry; its stride is beyond the tokens.
   CHECK(told[1].sizes == Numbers{8, 4, 100, 1});
   CHECK(told[1].strides == Numbers{16, 64, 6400});
-  REQUIRE(call.words.size() == 32 + 2 * 16);
+  REQUIRE(call.words.size() == 40 + 2 * 16);
   for (int i = 0; i < 16; ++i) {
-    CHECK(call.words[32 + i] == 1);
-    CHECK(call.words[48 + i] == 2);
+    CHECK(call.words[40 + i] == 1);
+    CHECK(call.words[56 + i] == 2);
   }
 }
 
@@ -122,20 +122,20 @@ TEST_CASE("tensor maps: are made again only for other tensors") {
   REQUIRE(call.put() == SACCADE_OK);
   REQUIRE(call.put() == SACCADE_OK);
   CHECK(told.size() == 2);
-  CHECK(call.words[32] == 1);
-  call.words[8] = 0x3000; // another address
+  CHECK(call.words[40] == 1);
+  call.words[12] = 0x3000; // another address
   REQUIRE(call.put() == SACCADE_OK);
   CHECK(told.size() == 3);
   call.extents[0].tokens = 90; // a longer query
   REQUIRE(call.put() == SACCADE_OK);
   CHECK(told.size() == 4);
-  call.words[8 + SACCADE_TENSOR_STRIDE_TOKEN] = 24; // another stride
+  call.words[12 + SACCADE_TENSOR_STRIDE_TOKEN] = 24; // another stride
   REQUIRE(call.put() == SACCADE_OK);
   CHECK(told.size() == 5);
-  CHECK(call.words[32] == 5);
-  CHECK(call.words[48] == 4);
+  CHECK(call.words[40] == 5);
+  CHECK(call.words[56] == 4);
   // One that failed is not taken for made.
-  call.words[8] = 0x4000;
+  call.words[12] = 0x4000;
   answer = 1;
   CHECK(call.put() == SACCADE_DRIVER_ERROR);
   CHECK(call.put() == SACCADE_DRIVER_ERROR);
@@ -163,7 +163,7 @@ TEST_CASE("tensor maps: of empty tensors lie where nothing is read") {
   Call call;
   call.extents[1] = {8, 2, 16, 0};
   call.set(8, {0, 0, 0, 0});
-  call.words[8] = 0;
+  call.words[12] = 0;
   REQUIRE(call.put() == SACCADE_OK);
   CHECK(told[0].address == call.empty);
   CHECK(told[0].sizes == Numbers{8, 2, 16, 1});
@@ -172,25 +172,25 @@ TEST_CASE("tensor maps: of empty tensors lie where nothing is read") {
 TEST_CASE("tensor maps: refuse what they cannot express") {
   {
     Call call;
-    call.words[8] = 0x2008;
+    call.words[12] = 0x2008;
     CHECK(call.refuses("'kv' (keys) to have an address that is a multiple of "
                        "16 bytes for its tensor map, but it is 8 past that"));
   }
   {
     Call call;
-    call.words[8 + SACCADE_TENSOR_STRIDE_TOKEN] = 12;
+    call.words[12 + SACCADE_TENSOR_STRIDE_TOKEN] = 12;
     CHECK(call.refuses("'kv' (keys) to have a token stride of a multiple of 16 "
                        "bytes below 2^40 for its tensor map, but got 24"));
   }
   {
     Call call;
-    call.words[8 + SACCADE_TENSOR_STRIDE_HEAD] = -8;
+    call.words[12 + SACCADE_TENSOR_STRIDE_HEAD] = -8;
     CHECK(call.refuses("'kv' (keys) to have a head stride of a multiple of 16 "
                        "bytes below 2^40 for its tensor map, but got -16"));
   }
   {
     Call call;
-    call.words[8 + SACCADE_TENSOR_STRIDE_BATCH] = int64_t(1) << 39;
+    call.words[12 + SACCADE_TENSOR_STRIDE_BATCH] = int64_t(1) << 39;
     CHECK(call.refuses("'kv' (keys) to have a batch stride of a multiple of 16 "
                        "bytes below 2^40 for its tensor map, but got "
                        "1099511627776"));
