@@ -147,13 +147,13 @@ TEST_CASE("tensor maps: are made again only for other tensors") {
 TEST_CASE("tensor maps: heads before tokens, f16, dimensions of size 1") {
   Call call;
   call.sample.entries[0].maps[0].dtype = DType::F16;
-  call.set(8, {0x2000, 4096, 8, 2048}); // HND
+  call.set(12, {0x2000, 4096, 8, 2048}); // HND
   REQUIRE(call.put() == SACCADE_OK);
   CHECK(told[0].type == CU_TENSOR_MAP_DATA_TYPE_FLOAT16);
   CHECK(told[0].strides == Numbers{4096, 16, 8192});
   // A page of one token, one KV head: binding leaves their strides at 0.
-  call.extents[1] = {8, 1, 1, 50};
-  call.set(8, {0x2000, 64, 0, 0});
+  call.extents[1] = {12, 1, 1, 50};
+  call.set(12, {0x2000, 64, 0, 0});
   REQUIRE(call.put() == SACCADE_OK);
   CHECK(told[2].sizes == Numbers{8, 1, 1, 50});
   CHECK(told[2].strides == Numbers{16, 16, 128});
@@ -161,8 +161,8 @@ TEST_CASE("tensor maps: heads before tokens, f16, dimensions of size 1") {
 
 TEST_CASE("tensor maps: of empty tensors lie where nothing is read") {
   Call call;
-  call.extents[1] = {8, 2, 16, 0};
-  call.set(8, {0, 0, 0, 0});
+  call.extents[1] = {12, 2, 16, 0};
+  call.set(12, {0, 0, 0, 0});
   call.words[12] = 0;
   REQUIRE(call.put() == SACCADE_OK);
   CHECK(told[0].address == call.empty);
