@@ -211,7 +211,9 @@ class Bench:
         times = self.timer.measure(calls, 2, warm_ms=5, ms=10)
         ms = {name: statistics.median(values) for name, values in times.items()}
         best = sorted(ms, key=ms.get)[:FINALISTS]
-        finalists = {name: made[name] for name in {"chosen": None} | dict.fromkeys(best)}
+        finalists = {
+            name: made[name] for name in {"chosen": None} | dict.fromkeys(best)
+        }
         calls = self.right(batch, finalists, refused)
         if "chosen" not in calls:
             raise ArithmeticError(refused["chosen"])
