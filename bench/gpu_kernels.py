@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""GPU kernels: causal prefill beside PyTorch's scaled_dot_product_attention, and paged
-decode, which it does not have. Times by CUDA events, in turn, on fresh random data."""
+"""Paged decode on the GPU. Times by CUDA events, on fresh random data; prefill.py
+measures prefill."""
 
 import pathlib
 import statistics
@@ -9,23 +9,6 @@ import results
 import saccade
 
 EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
-PREFILL = """
-attn.variant @causal() {
-  attn.mask(query %q, key %k) {
-    %keep = arith.cmpi sge, %q, %k : i32
-    attn.yield %keep : i1
-  }
-}
-attn.kernel @prefill(%q: !attn.dense<32x128xbf16, order = HND>,
-                     %kv: !attn.dense<8x128xbf16, order = HND>) {
-  %s = attn.attend @causal() %q, %kv : !attn.dense<32x128xbf16, order = HND>,
-       !attn.dense<8x128xbf16, order = HND> -> !attn.state<32x128>
-  %o = attn.finish @causal() %s
-       : !attn.state<32x128> -> !attn.dense<32x128xbf16, order = HND>
-  attn.return %o : !attn.dense<32x128xbf16, order = HND>
-}
-"""
-PREFILLS = [(16, 1024), (4, 4096), (2, 8192), (1, 16384)]
 DECODES = [
     (64, 4096, 16),
     (64, 4096, 1),
@@ -36,44 +19,18 @@ DECODES = [
 ROUNDS = 15
 
 
-def interleaved(torch, candidates):
-    """Median milliseconds of each candidate, called in turn after two warm-ups."""
-    times = {name: [] for name in candidates}
+def median_ms(torch, call) -> float:
+    """Of ROUNDS calls after two warm-ups."""
+    times = []
     for attempt in range(ROUNDS + 2):
-        for name, call in candidates.items():
-            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-            begin.record()
-            call()
-            end.record()
-            end.synchronize()
-            if attempt > 1:
-                times[name].append(begin.elapsed_time(end))
-    return {name: statistics.median(ms) for name, ms in times.items()}
-
-
-def prefill(torch, batch, tokens):
-    def random(heads):
-        return torch.randn(
-            batch, heads, tokens, 128, device="cuda", dtype=torch.bfloat16
-        )
-
-    q, k, v = random(32), random(8), random(8)
-    kernel = saccade.compile(PREFILL, device="cuda")
-    plan = kernel.plan([tokens] * batch, kv_lens=[tokens] * batch)
-    out = torch.empty_like(q)
-    attention = torch.nn.functional.scaled_dot_product_attention
-    candidates = {
-        "saccade": lambda: kernel.run(plan, q, (k, v), out=out),
-        "torch": lambda: attention(q, k, v, is_causal=True, enable_gqa=True),
-    }
-    candidates["saccade"]()
-    want = candidates["torch"]().float()
-    error = ((out.float() - want).norm() / want.norm()).item()
-    assert error < 1e-2, error
-    ms = interleaved(torch, candidates)
-    flops = 2 * batch * 32 * tokens * tokens * 128  # half of what no mask would be
-    rate = {name: flops / value / 1e9 for name, value in ms.items()}
-    return {"case": f"causal {batch} x {tokens}", "ms": ms, "tflops": rate}
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin.record()
+        call()
+        end.record()
+        end.synchronize()
+        if attempt > 1:
+            times.append(begin.elapsed_time(end))
+    return statistics.median(times)
 
 
 def decode(torch, batch, tokens, page):
@@ -88,11 +45,12 @@ def decode(torch, batch, tokens, page):
     )
     plan = kernel.plan([1] * batch, kv_lens=[tokens] * batch, page_table=table)
     out = torch.empty_like(q), torch.empty(batch, 32, device="cuda")
-    ms = interleaved(torch, {"saccade": lambda: kernel.run(plan, q, (k, v), out=out)})
-    rate = {name: batch * tokens * 4096 / value / 1e9 for name, value in ms.items()}
+    ms = median_ms(torch, lambda: kernel.run(plan, q, (k, v), out=out))
     return {
-        "case": f"decode {batch} x {tokens}, page {page}", "ms": ms, "tb_per_s": rate
-    }  # fmt: skip
+        "case": f"decode {batch} x {tokens}, page {page}",
+        "ms": {"saccade": ms},
+        "tb_per_s": {"saccade": batch * tokens * 4096 / ms / 1e9},
+    }
 
 
 def main() -> None:
@@ -104,8 +62,7 @@ def main() -> None:
         print("needs torch and a CUDA device: skipped")
         return
     torch.manual_seed(0)
-    cases = [prefill(torch, *case) for case in PREFILLS]
-    cases += [decode(torch, *case) for case in DECODES]
+    cases = [decode(torch, *case) for case in DECODES]
     results.write(
         "gpu_kernels",
         {
