@@ -6,6 +6,8 @@
 
 #include "lib/BoundsProgram.h"
 
+#include "saccade/Blob.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Matchers.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -17,9 +19,6 @@ using namespace saccade;
 namespace json = llvm::json;
 
 namespace {
-
-/// More steps than this are not worth their time in every plan.
-constexpr size_t kMaxSteps = 256;
 
 class Writer {
 public:
@@ -209,7 +208,7 @@ std::optional<json::Object> saccade::describeBounds(attn::BoundsOp bounds,
     Value end = endIfAny(writer, results[i], results[i + 1]);
     keys.push_back(json::Array{first, writer.place(end)});
   }
-  if (writer.code.size() > kMaxSteps)
+  if (writer.code.size() > SACCADE_BOUNDS_STEPS)
     return std::nullopt;
   return json::Object{{"code", std::move(writer.code)},
                       {"keys", std::move(keys)}};

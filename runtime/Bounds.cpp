@@ -4,6 +4,8 @@
 // believed: any program runs to its end, and counts some number of tiles.
 #include "runtime/Bounds.h"
 
+#include "saccade/Blob.h"
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <span>
@@ -92,7 +94,7 @@ const char *BoundsProgram::parseStep(const json &value, size_t place,
 
 const char *BoundsProgram::parse(const json &value, BoundsProgram &program) {
   if (!value.is_object() || !value.contains("code") ||
-      !value["code"].is_array() || value["code"].size() > kMaxSteps)
+      !value["code"].is_array() || value["code"].size() > SACCADE_BOUNDS_STEPS)
     return "an object with at most 256 steps of code";
   const json &code = value["code"];
   program.code.resize(code.size());
@@ -186,7 +188,7 @@ BoundsProgram::Range BoundsProgram::apply(const Step &step,
 
 int64_t BoundsProgram::countTiles(const TileQueries &queries,
                                   const KeyTiles &all) const {
-  Range places[kMaxSteps];
+  Range places[SACCADE_BOUNDS_STEPS];
   for (size_t i = 0; i < code.size(); ++i)
     places[i] = apply(code[i], queries, places);
 

@@ -60,8 +60,8 @@ public:
   /// Tiles that some query of the tile may see a key of, each counted once.
   int64_t countTiles(const TileQueries &queries, const KeyTiles &keys) const;
 
-  /// Steps of a program, and of its intervals, at most.
-  static constexpr size_t kMaxSteps = 256, kMaxIntervals = 8;
+  /// Intervals of a program, at most.
+  static constexpr size_t kMaxIntervals = 8;
 
 private:
   struct Step {

@@ -86,7 +86,7 @@
  *
  * The bounds of a fold say which keys a tile of queries may see, so that planners
  * know what items cost: {"code": [...], "keys": [[lo, hi], ...]}. Code is a list
- * of steps, each an integer (7), a position ("query_first", "query_last": of the
+ * of at most SACCADE_BOUNDS_STEPS steps, each an integer (7), a position ("query_first", "query_last": of the
  * tile's queries in the sequence, both included; "request", "q_len", "kv_len"),
  * "unknown" (any integer), or [name, places of earlier steps...] with the names
  * add, sub, mul, min, max, floordiv, lt, le, eq, ne, and, or (two operands) and
@@ -111,7 +111,8 @@
 enum {
   SACCADE_BLOB_CHECKSUM_OFFSET = 24,
   SACCADE_BLOB_HEADER_BYTES = 40,
-  SACCADE_BLOB_SECTION_ALIGNMENT = 16
+  SACCADE_BLOB_SECTION_ALIGNMENT = 16,
+  SACCADE_BOUNDS_STEPS = 256 /* of the code of bounds, at most */
 };
 
 #ifdef __cplusplus
