@@ -34,12 +34,13 @@ template <typename Int> struct Place {
 };
 
 inline constexpr int64_t kWarpSize = 32;
-inline constexpr int64_t kGroupWarps = 4;  // of a warpgroup, for wgmma
-inline constexpr int64_t kGroupRows = 64;  // m of wgmma
-inline constexpr int64_t kAtomRows = 16;   // m of mma.m16n8k16
-inline constexpr int64_t kAtomColumns = 8; // n
-inline constexpr int64_t kAtomDepth = 16;  // k
-inline constexpr int64_t kChunkBytes = 16; // cp.async, a row of ldmatrix
+inline constexpr int64_t kGroupWarps = 4;    // of a warpgroup, for wgmma
+inline constexpr int64_t kGroupRows = 64;    // m of wgmma
+inline constexpr int64_t kRegisters = 65536; // of a multiprocessor
+inline constexpr int64_t kAtomRows = 16;     // m of mma.m16n8k16
+inline constexpr int64_t kAtomColumns = 8;   // n
+inline constexpr int64_t kAtomDepth = 16;    // k
+inline constexpr int64_t kChunkBytes = 16;   // cp.async, a row of ldmatrix
 
 /// A tile in registers: `#tile.accumulator`, `#tile.operand`, `#tile.rows_of`
 /// or `#tile.parts_of`.

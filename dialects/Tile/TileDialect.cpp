@@ -3,6 +3,7 @@
 // Registers the tile dialect, and holds its types and attributes: how a tile
 // type is written, and what a schedule may say.
 
+#include "dialects/Tile/FragmentLayout.h"
 #include "dialects/Tile/TileVerify.h"
 
 #include "mlir/IR/Builders.h"
@@ -76,11 +77,10 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
     return emitError() << "expects keys to be a multiple of 16 up to 256 with "
                           "a pipeline, but got "
                        << keys;
-  constexpr int64_t kRegisters = 65536;
   int64_t registers = 128 * pipeline.getLoadRegisters() +
                       32 * warps * pipeline.getComputeRegisters();
-  if (registers > kRegisters)
-    return emitError() << "expects at most " << kRegisters
+  if (registers > tile::kRegisters)
+    return emitError() << "expects at most " << tile::kRegisters
                        << " registers, but 128 threads that load with "
                        << pipeline.getLoadRegisters() << " and " << 32 * warps
                        << " that compute with "

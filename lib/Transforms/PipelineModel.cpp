@@ -130,8 +130,9 @@ private:
     // Beside the tiles, what compiled kernels were seen to need (with fewer,
     // ptxas spills or serialises).
     int64_t reserve = c.groups == 3 ? 28 : shape.contiguous ? 48 : 44;
-    constexpr int64_t all = 65536, threads = 128;
-    if (threads * (c.registers.load + c.groups * c.registers.compute) > all)
+    constexpr int64_t threads = tile::kGroupWarps * tile::kWarpSize;
+    if (threads * (c.registers.load + c.groups * c.registers.compute) >
+        tile::kRegisters)
       return false;
     return liveRegisters(c.keys, shape.valueDim) + reserve +
                shape.extraRegisters <=
