@@ -111,12 +111,10 @@ class TilePattern : public mlir::OpConversionPattern<OpTy> {
 public:
   TilePattern(const mlir::TypeConverter &converter, mlir::MLIRContext *context,
               const EntryFacts &facts)
-      : mlir::OpConversionPattern<OpTy>(converter, context), facts(facts),
-        warps(facts.warps) {}
+      : mlir::OpConversionPattern<OpTy>(converter, context), facts(facts) {}
 
 protected:
   const EntryFacts &facts;
-  int64_t warps; // that compute
 };
 
 void populateTileScalarPatterns(const mlir::TypeConverter &converter,

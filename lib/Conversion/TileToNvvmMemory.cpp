@@ -24,7 +24,7 @@ struct LowerLoad : TilePattern<LoadOp> {
                                          "does not load to shared memory");
     ImplicitLocOpBuilder b(load.getLoc(), rewriter);
     SharedTile to(b, type);
-    RowGather gather(b, type, Thread(b), warps, adaptor.getBase(),
+    RowGather gather(b, type, Thread(b), facts.warps, adaptor.getBase(),
                      load.getRows());
     copyAsync(b, gather, to);
     NVVM::CpAsyncCommitGroupOp::create(b);
@@ -61,7 +61,7 @@ private:
     TileType type = store.getTile().getType();
     SharedTile tile(b, type, adaptor.getTile());
     Type chunk = VectorType::get(4, b.getI32Type());
-    RowGather gather(b, type, thread(b), warps, adaptor.getBase(),
+    RowGather gather(b, type, thread(b), facts.warps, adaptor.getBase(),
                      store.getRows());
     // All is read before anything is written, so that the latencies of reads
     // run beside each other.
@@ -139,7 +139,7 @@ struct LowerMapRows : TilePattern<MapRowsOp> {
                   ConversionPatternRewriter &rewriter) const override {
     ImplicitLocOpBuilder b(map.getLoc(), rewriter);
     int64_t rows = map.getInput().getType().getRows();
-    int64_t threads = warps * kWarpSize;
+    int64_t threads = facts.warps * kWarpSize;
     Scalar first = Thread(b).id;
     auto loop = scf::ForOp::create(b, first, i32(b, rows), i32(b, threads));
     b.setInsertionPointToStart(loop.getBody());

@@ -70,7 +70,7 @@ struct LowerDot : TilePattern<DotOp> {
     MatrixReader right(b, rhs, adaptor.getRhs(),
                        transposed ? MatrixUse::RightTransposed
                                   : MatrixUse::Right);
-    LeftSide left(b, lhs, adaptor.getLhs(), result, warps);
+    LeftSide left(b, lhs, adaptor.getLhs(), result, facts.warps);
     Scalar zero = i32(b, 0);
     for (int64_t depth = 0; depth < lhs.getColumns(); depth += kAtomDepth) {
       SmallVector<Quad> a;
