@@ -95,6 +95,7 @@ static void buildGpuPipeline(OpPassManager &pm,
   stage.optional<tile::EntryOp>(createDeferSumsPass());
   pm.addNestedPass<tile::EntryOp>(createMakePipesPass());
   pm.addNestedPass<tile::EntryOp>(createSpecializeWarpsPass());
+  pm.addNestedPass<tile::EntryOp>(createDealKeysPass());
   stage.optional<tile::EntryOp>(createLoadQueriesEarlyPass());
   // Before products overlap, which releases queries early otherwise.
   stage.optional<tile::EntryOp>(createStageOutputsPass());

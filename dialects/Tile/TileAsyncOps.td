@@ -46,13 +46,13 @@ def Tile_PassTurnOp : Tile_Op<"pass_turn", [MemoryEffects<[MemRead, MemWrite]>]>
 }
 
 def Tile_GroupOp : Tile_Op<"group", [Pure]> {
-  let summary = "The index of this warpgroup, or warp, among those that compute";
+  let summary = "The index of this warpgroup, or warp, among those of its role";
   let description = [{
     Group `g` computes rows `64 g` to `64 g + 63` of a tile. Where keys are dealt, each
     warp is a group.
 
     Constraints:
-    1. Stands in the `compute` role.
+    1. Stands in the `compute` role, or in any where keys are dealt.
   }];
   let results = (outs I32:$result);
   let assemblyFormat = "attr-dict";
@@ -70,7 +70,9 @@ def Tile_PipeOp : Tile_Op<"pipe", [MemoryEffects<[MemAlloc]>]> {
     `-tile-allocate-shared` places the stages, and 16 bytes of barriers for each at
     `barriers`.
 
-    If `dealt`, each tile is put by one warp, and got and released by one.
+    If `dealt`, each tile is put by one warp, and got and released by one. A stage then
+    belongs to the same two warps for ever: no wait can be two phases ahead of its
+    barrier, which tells them apart by parity only.
 
     Constraints:
     1. Stands in the body of the entry, outside of roles.
@@ -137,7 +139,8 @@ def Tile_ClearRowsOp : Tile_Op<"clear_rows", [MemoryEffects<[MemWrite]>]> {
   let summary = "Makes rows of a tile in shared memory zero";
   let description = [{
     Rows `first` and later, if the tile has such: weights of 0 do not hide a NaN there.
-    Each warpgroup clears them for itself; all clear the same.
+    Each warpgroup clears them for itself; all clear the same. Where keys are dealt, the
+    one warp does that has the tile.
   }];
   let arguments = (ins Tile_TileType:$tile, I32:$first);
   let assemblyFormat = "$tile `from` $first attr-dict `:` type($tile)";

@@ -76,7 +76,7 @@ def Tile_ScheduleAttr : Tile_Attr<"Schedule", "schedule"> {
     Constraints:
     1. With a pipeline that deals rows, four warps compute 64 rows, and keys are a
        multiple of 16 up to 256; with one that deals keys, rows are a multiple of 8
-       up to 64, and keys of 16 up to 64.
+       up to 64, keys of 16 up to 64, and stages of the warps that compute.
     2. The registers of all threads fit in the 65536 of a multiprocessor.
   }];
   let parameters = (ins "int64_t":$rows, "int64_t":$keys, "int64_t":$warps,
@@ -87,6 +87,12 @@ def Tile_ScheduleAttr : Tile_Attr<"Schedule", "schedule"> {
                                    "::mlir::Type":$weights), [{
     return $_get($_ctxt, rows, keys, warps, weights, PipelineAttr(), false);
   }]>];
+  let extraClassDeclaration = [{
+    /// Whether each warp has all rows of an item, and some of its keys.
+    bool dealsKeys() const {
+      return getPipeline() && getPipeline().getDeal() == DealKind::keys;
+    }
+  }];
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
 }

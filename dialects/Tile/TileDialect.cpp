@@ -69,6 +69,10 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
       return emitError() << "expects keys to be a multiple of 16 up to 64 to "
                             "deal them to warps, but got "
                          << keys;
+    if (pipeline.getStages() % warps)
+      return emitError() << "expects stages to be a multiple of the " << warps
+                         << " warps that keys are dealt to, but got "
+                         << pipeline.getStages();
   } else if (warps % 4 || rows != 16 * warps || warps > 12)
     return emitError() << "expects 64 rows for each 4 of up to 12 warps with a "
                           "pipeline, but got "

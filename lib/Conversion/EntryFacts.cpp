@@ -10,7 +10,9 @@ using namespace mlir;
 using namespace saccade;
 using namespace saccade::tile;
 
-EntryFacts::EntryFacts(EntryOp entry) : warps(entry.getSchedule().getWarps()) {
+EntryFacts::EntryFacts(EntryOp entry)
+    : warps(entry.getSchedule().getWarps()),
+      dealsKeys(entry.getSchedule().dealsKeys()) {
   words = 1;
   entry.walk([&](Operation *op) {
     if (auto word = dyn_cast<WordOp>(op)) {
@@ -38,7 +40,20 @@ EntryFacts::EntryFacts(EntryOp entry) : warps(entry.getSchedule().getWarps()) {
     return;
   auto b = ImplicitLocOpBuilder::atBlockBegin(entry.getLoc(),
                                               &entry.getBody().front());
-  group = uniform(b, Thread(b).id / kGroupThreads);
+  if (!dealsKeys) {
+    group = uniform(b, Thread(b).id / kGroupThreads);
+    return;
+  }
+  Scalar warp = uniform(b, Thread(b).warp);
+  group = warp / kGroupWarps;
+  // Warps that load come after those that compute.
+  warpOfRole = arith::SelectOp::create(b, warp.less(warps), warp, warp - warps);
+}
+
+int64_t EntryFacts::producers(PipeOp pipe) const {
+  if (pipe.getCopy() == CopyKind::tma)
+    return 1; // beside the bytes
+  return pipe.getDealt() ? kWarpSize : kGroupThreads;
 }
 
 Value EntryFacts::mapPointer(ImplicitLocOpBuilder &b, Operation *user,

@@ -29,17 +29,22 @@ struct EntryFacts {
   explicit EntryFacts(tile::EntryOp entry);
 
   int64_t warps; // that compute
-  bool hasRoles = false, gathers = false, takesTurns = false;
+  bool hasRoles = false, gathers = false, takesTurns = false, dealsKeys;
   llvm::SmallVector<tile::PipeOp> pipes;
   /// Pipes whose tiles threads read, other than through the matrix units.
   llvm::DenseSet<mlir::Value> readByThreads;
   int64_t words, mapWord;
   llvm::SetVector<tile::BoxAttr> maps;
   /// The index of the thread's warpgroup, in a form whose uniformity ptxas
-  /// sees.
-  mlir::Value group;
+  /// sees; where keys are dealt, also that of its warp among those of its role.
+  mlir::Value group, warpOfRole;
 
   int64_t groups() const { return warps / tile::kGroupWarps; }
+  /// Threads that fill a stage, and warps that empty it.
+  int64_t producers(tile::PipeOp pipe) const;
+  int64_t consumers(tile::PipeOp pipe) const {
+    return pipe.getDealt() ? 1 : warps;
+  }
   int64_t threads() const {
     return (warps + (hasRoles ? tile::kGroupWarps : 0)) * tile::kWarpSize;
   }

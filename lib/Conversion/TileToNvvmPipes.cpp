@@ -30,7 +30,7 @@ public:
   /// The same in a register of which ptxas knows that it is uniform, and still
   /// does when the start of shared memory is added: it is subtracted here.
   Scalar uniformOffset() {
-    if (stages() == 1)
+    if (stages() == 1 || pipe.getDealt()) // no descriptors hang on it
       return offset();
     return uniform(b, sharedAddress(b, offset())) - sharedAddress(b, i32(b, 0));
   }
@@ -186,10 +186,17 @@ struct LowerPut : TilePattern<PutOp> {
     if (failed(pipe))
       return failure();
     ImplicitLocOpBuilder b(put.getLoc(), rewriter);
+    bool boxes = pipe->getCopy() == CopyKind::tma;
+    // All warps come here that load, and one can copy boxes.
+    if (boxes && facts.dealsKeys && !pipe->getDealt()) {
+      auto first =
+          scf::IfOp::create(b, Scalar{&b, facts.warpOfRole}.less(1), false);
+      b.setInsertionPointToStart(first.thenBlock());
+    }
     Stage stage(b, *pipe, adaptor.getIndex());
-    LogicalResult done = pipe->getCopy() == CopyKind::tma
+    LogicalResult done = boxes
                              ? putBoxes(b, put, stage)
-                             : putRows(b, put, adaptor.getBase(), stage);
+                             : putRows(b, put, *pipe, adaptor.getBase(), stage);
     if (succeeded(done))
       rewriter.eraseOp(put);
     return done;
@@ -219,12 +226,17 @@ private:
     return success();
   }
 
-  LogicalResult putRows(ImplicitLocOpBuilder &b, PutOp put, Value base,
-                        Stage &stage) const {
-    TileType type = put.getPipe().getType().getTile();
+  LogicalResult putRows(ImplicitLocOpBuilder &b, PutOp put, PipeOp pipe,
+                        Value base, Stage &stage) const {
+    TileType type = pipe.getType().getTile();
+    int64_t warpsThatCopy = pipe.getDealt() ? 1 : kGroupWarps;
+    if (type.getRows() % warpsThatCopy)
+      return put.emitOpError("expects rows to be a multiple of ")
+             << warpsThatCopy << " warps that copy them, but got "
+             << type.getRows();
     Thread thread = Thread::local(b);
-    thread.warp = thread.warp - facts.warps;
-    RowGather gather(b, type, thread, kGroupWarps, base, put.getRows());
+    thread.warp = pipe.getDealt() ? i32(b, 0) : thread.warp - facts.warps;
+    RowGather gather(b, type, thread, warpsThatCopy, base, put.getRows());
     stage.waitEmpty();
     copyAsync(b, gather, SharedTile(b, type, stage.uniformOffset()));
     NVVM::CpAsyncMBarrierArriveOp::create(b, stage.full(), /*noinc=*/true);
@@ -244,8 +256,9 @@ struct LowerGet : TilePattern<GetOp> {
     ImplicitLocOpBuilder b(get.getLoc(), rewriter);
     Stage stage(b, *pipe, adaptor.getIndex());
     stage.waitFull();
-    // What cp.async wrote is seen by wgmma only after a fence where it is read.
-    if (pipe->getCopy() == CopyKind::gather)
+    // What cp.async wrote is seen by wgmma only after a fence where it is read;
+    // where keys are dealt, ldmatrix reads it, of the same proxy.
+    if (pipe->getCopy() == CopyKind::gather && !facts.dealsKeys)
       fenceAsyncProxy(b);
     rewriter.replaceOp(get, stage.uniformOffset().value);
     return success();
@@ -265,7 +278,9 @@ struct LowerRelease : TilePattern<ReleaseOp> {
     // Waits for wgmma are of whole warps; threads end lane by lane, and what
     // fills the stage next is another proxy.
     if (facts.readByThreads.contains(release.getPipe())) {
-      fenceAsyncProxy(b);
+      // cp.async is of the same proxy as what threads read and write.
+      if (pipe->getCopy() == CopyKind::tma || !facts.dealsKeys)
+        fenceAsyncProxy(b);
       NVVM::SyncWarpOp::create(b, i32(b, -1));
     }
     oneLaneIf(b, Thread(b).lane.less(1));
@@ -276,7 +291,8 @@ struct LowerRelease : TilePattern<ReleaseOp> {
   }
 };
 
-/// Each warpgroup writes zeros to all rows, since it does not wait for others.
+/// Each warpgroup writes zeros to all rows, since it does not wait for others;
+/// where keys are dealt, the one warp that has the tile.
 struct LowerClearRows : TilePattern<ClearRowsOp> {
   using TilePattern::TilePattern;
 
@@ -293,10 +309,11 @@ struct LowerClearRows : TilePattern<ClearRowsOp> {
     Scalar first = uniform(b, Scalar{&b, adaptor.getFirst()}.max(0));
     auto some = scf::IfOp::create(b, first.less(type.getRows()), false);
     b.setInsertionPointToStart(some.thenBlock());
-    Scalar thread = Thread(b).id % kGroupThreads;
+    int64_t threads = facts.dealsKeys ? kWarpSize : kGroupThreads;
+    Scalar thread = Thread(b).id % threads;
     // A row of a panel is zero wherever its chunks lie.
     int64_t chunks = tile.layout.pitch() / kChunkBytes;
-    int64_t rows = kGroupThreads / chunks;
+    int64_t rows = threads / chunks;
     auto loop = scf::ForOp::create(b, first + thread / chunks,
                                    i32(b, type.getRows()), i32(b, rows));
     {
@@ -311,10 +328,14 @@ struct LowerClearRows : TilePattern<ClearRowsOp> {
             b, zero, sharedPointer(b, at + panel * tile.layout.panelBytes()),
             kChunkBytes);
     }
-    fenceAsyncProxy(b);
-    NVVM::BarrierOp::create(b, TypeRange(), facts.groupBarrier(b),
-                            i32(b, kGroupThreads), NVVM::BarrierReductionAttr(),
-                            Value());
+    if (facts.dealsKeys) {
+      NVVM::SyncWarpOp::create(b, i32(b, -1));
+    } else {
+      fenceAsyncProxy(b);
+      NVVM::BarrierOp::create(b, TypeRange(), facts.groupBarrier(b),
+                              i32(b, kGroupThreads),
+                              NVVM::BarrierReductionAttr(), Value());
+    }
     rewriter.eraseOp(clear);
     return success();
   }

@@ -87,7 +87,7 @@ struct LowerRoles : TilePattern<RolesOp> {
     setRegisters(b, roles.getLoadRegisters(),
                  NVVM::SetMaxRegisterAction::decrease);
     Operation *place = branch.thenYield();
-    if (!facts.gathers) {
+    if (!facts.gathers && !facts.dealsKeys) {
       // Boxes are copied by one warp; the others only give up registers.
       Scalar warp = uniform(b, thread.warp);
       auto one = scf::IfOp::create(b, equal(b, warp, facts.warps), false);
@@ -114,15 +114,14 @@ private:
   /// What one thread does for all before any of them waits.
   void prepare(ImplicitLocOpBuilder &b, RolesOp roles) const {
     for (PipeOp pipe : facts.pipes) {
-      int64_t producers = pipe.getCopy() == CopyKind::tma ? 1 : kGroupThreads;
       for (int64_t stage = 0; stage < pipe.getType().getStages(); ++stage) {
         int64_t full =
             pipe.getBarriers().value_or(0) + kStageBarrierBytes * stage;
         NVVM::MBarrierInitOp::create(b, sharedPointer(b, i32(b, full)),
-                                     i32(b, producers), Value());
+                                     i32(b, facts.producers(pipe)), Value());
         NVVM::MBarrierInitOp::create(
             b, sharedPointer(b, i32(b, full + kEmptyBarrier)),
-            i32(b, facts.warps), Value());
+            i32(b, facts.consumers(pipe)), Value());
       }
     }
     NVVM::FenceMbarrierInitOp::create(b);
@@ -147,7 +146,7 @@ struct LowerGroup : TilePattern<GroupOp> {
                   ConversionPatternRewriter &rewriter) const override {
     if (!facts.hasRoles)
       return op.emitOpError("expects warps that have roles");
-    rewriter.replaceOp(op, facts.group);
+    rewriter.replaceOp(op, facts.dealsKeys ? facts.warpOfRole : facts.group);
     return success();
   }
 };

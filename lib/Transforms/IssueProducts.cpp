@@ -19,6 +19,8 @@ using namespace saccade::tile;
 namespace {
 struct IssueProducts : saccade::impl::IssueProductsPassBase<IssueProducts> {
   void runOnOperation() override {
+    if (getOperation().getSchedule().dealsKeys())
+      return; // a warp multiplies by itself
     SmallVector<DotOp> dots;
     getOperation()->walk([&](RolesOp roles) {
       roles.getCompute().walk([&](DotOp dot) { dots.push_back(dot); });

@@ -24,7 +24,8 @@ namespace {
 class PipeMaker {
 public:
   PipeMaker(EntryOp entry, scf::ForOp items)
-      : pipeline(entry.getSchedule().getPipeline()), items(items),
+      : pipeline(entry.getSchedule().getPipeline()),
+        dealsKeys(entry.getSchedule().dealsKeys()), items(items),
         context(entry.getContext()) {}
 
   void run() {
@@ -39,6 +40,7 @@ public:
 
 private:
   PipelineAttr pipeline;
+  bool dealsKeys;
   scf::ForOp items;
   MLIRContext *context;
   SmallVector<LoadOp> itemLoads;
@@ -48,11 +50,11 @@ private:
 
   Block &body() { return *items.getBody(); }
 
-  Value pipe(TileType type, int64_t stages, CopyKind copy) {
+  Value pipe(TileType type, int64_t stages, CopyKind copy, bool dealt) {
     OpBuilder b(items);
     return PipeOp::create(b, items.getLoc(),
                           PipeType::get(context, type, stages), copy,
-                          IntegerAttr(), /*dealt=*/false);
+                          IntegerAttr(), dealt);
   }
 
   /// The loads of an item in the order of the pipe: what is loaded `k`-th of
@@ -66,8 +68,8 @@ private:
       auto [found, isNew] = state.try_emplace(load.getType());
       auto &[itemPipe, next] = found->second;
       if (isNew)
-        itemPipe =
-            pipe(load.getType(), pipeline.getQueryStages(), copyOf(load));
+        itemPipe = pipe(load.getType(), pipeline.getQueryStages(), copyOf(load),
+                        /*dealt=*/false);
       ImplicitLocOpBuilder b(load.getLoc(), load);
       Value item = b.createOrFold<arith::SubIOp>(items.getInductionVar(),
                                                  items.getLowerBound());
@@ -115,8 +117,8 @@ private:
       SmallVector<Value> &equal = pipes[load.getType()];
       size_t index = taken[load.getType()]++;
       if (index == equal.size())
-        equal.push_back(
-            pipe(load.getType(), pipeline.getStages(), copyOf(load)));
+        equal.push_back(pipe(load.getType(), pipeline.getStages(), copyOf(load),
+                             dealsKeys));
       ImplicitLocOpBuilder b(load.getLoc(), load);
       Value n = b.createOrFold<arith::AddIOp>(first, loop.getInductionVar());
       if (load.getLimit() && isMultipliedAsValues(load))
@@ -142,9 +144,11 @@ private:
     ImplicitLocOpBuilder b(load.getLoc(), load);
     Value limit = load.getLimit();
     ScalarSlice slice;
-    if (load.getTail() && succeeded(collectScalars(limit, loop, slice))) {
+    if (!dealsKeys && load.getTail() &&
+        succeeded(collectScalars(limit, loop, slice))) {
       // Once, before the loop: the tile stays in its stage until it is
-      // released.
+      // released. Dealt tiles are in the hands of one warp, which finds out in
+      // its loop.
       b.setInsertionPoint(loop);
       IRMapping firstTrip;
       cloneForTrip(b, slice, loop, loop.getLowerBound(), firstTrip);

@@ -252,6 +252,8 @@ private:
 struct OverlapProducts
     : saccade::impl::OverlapProductsPassBase<OverlapProducts> {
   void runOnOperation() override {
+    if (getOperation().getSchedule().dealsKeys())
+      return; // a warp multiplies by itself
     SmallVector<KeyLoop> loops;
     getOperation()->walk([&](scf::ForOp loop) {
       if (!loop->getParentOfType<RolesOp>())

@@ -141,7 +141,8 @@ def MakePipesPass : Pass<"tile-make-pipes", "::saccade::tile::EntryOp"> {
     Loads of an item go through pipes of their own, loads of the loops over keys
     through others, of as many stages as the schedule says; loops that follow each
     other share pipes. Tiles are counted through all items of a CTA. Entries without a
-    pipeline are left alone.
+    pipeline are left alone. Where the schedule deals keys, pipes of the loops over keys
+    are `dealt`.
 
     Before:
 
@@ -185,6 +186,44 @@ def SpecializeWarpsPass : Pass<"tile-specialize-warps", "::saccade::tile::EntryO
     tile.get ...; tile.dot ... } }`
   }];
   let dependentDialects = ["::mlir::scf::SCFDialect"];
+}
+
+def DealKeysPass : Pass<"tile-deal-keys", "::saccade::tile::EntryOp"> {
+  let summary = "Deals the KV tiles of an item to the warps of each role";
+  let description = [{
+    Where the schedule deals keys, tile `i` of an item is computed by warp `i % warps` and
+    loaded by warp `i % 4` of those that load. Tiles are numbered for each computing
+    warp apart, so that a stage always belongs to one warp of either role. Other
+    entries are left alone.
+
+    Before:
+
+    ```text
+    scf.for %item = %begin to %end iter_args(%first = %c0) {
+      scf.for %i = %c0 to %count {
+        %n = arith.addi %first, %i
+        %k = tile.get %keys[%n]
+        tile.release %keys[%n]
+      }
+      scf.yield %first + %count
+    }
+    ```
+
+    After:
+
+    ```text
+    %warp = tile.group
+    scf.for %item = %begin to %end iter_args(%mine = %c0) {
+      scf.for %i = %warp to %count step %c8 {
+        %n = arith.addi %mine, %i
+        %k = tile.get %keys[%n]
+        tile.release %keys[%n]
+      }
+      scf.yield %mine + 8 * trips of the loop
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect"];
 }
 
 def DeferSumsPass : Pass<"tile-defer-sums", "::saccade::tile::EntryOp"> {

@@ -63,7 +63,8 @@ namespace {
 struct SkipIdleGroups : saccade::impl::SkipIdleGroupsPassBase<SkipIdleGroups> {
   void runOnOperation() override {
     EntryOp entry = getOperation();
-    if (entry.getSchedule().getWarps() <= kGroupWarps)
+    if (entry.getSchedule().dealsKeys() || // each warp has all rows
+        entry.getSchedule().getWarps() <= kGroupWarps)
       return;
     for (auto roles : entry.getBody().front().getOps<RolesOp>())
       for (auto items : roles.getCompute().front().getOps<scf::ForOp>())

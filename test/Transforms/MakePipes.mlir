@@ -96,3 +96,45 @@ tile.entry @clears attend #tile.items<rows = 192, group = 1, heads = 1, keys = 8
     }
   }
 }
+
+// Where keys are dealt, so are their pipes, and one warp clears what it has got.
+// CHECK-LABEL: tile.entry @deals
+tile.entry @deals attend #tile.items<rows = 8, group = 1, heads = 1, keys = 16, row_block = 0>
+    #tile.schedule<rows = 8, keys = 16, warps = 8, weights = bf16,
+    pipeline = #tile.pipeline<stages = 8, copy = tma, load_registers = 56, compute_registers = 208, growth = 8, query_stages = 2, deal = keys>> {
+^bb0(%words: !tile.words):
+  %zero = arith.constant 0 : i32
+  %one = arith.constant 1 : i32
+  %zero64 = arith.constant 0 : i64
+  %n = tile.word %words[4] : i32
+  %base = tile.word %words[5] : !tile.address
+
+  // CHECK-DAG: %[[VALUES:.*]] = tile.pipe tma {dealt} : <16x128xbf16, {{.*}}, stages = 8>
+  // CHECK-DAG: tile.pipe gather : <16x16xbf16, {{.*}}, stages = 2>
+  scf.for %item = %zero to %n step %one : i32 {
+    %q = tile.load %base rows {
+    ^bb0(%row: i32):
+      %there = arith.cmpi slt, %row, %n : i32
+      tile.yield %zero64, %there : i64, i1
+    } : !tile.tile<16x16xbf16, #shared>
+    // CHECK: scf.for
+    scf.for %i = %zero to %n step %one : i32 {
+      %limit = arith.subi %n, %i : i32
+      // CHECK: scf.if
+      // CHECK: %[[V:.*]] = tile.get %[[VALUES]]
+      // CHECK: tile.clear_rows %[[V]] from
+      // CHECK: tile.get %[[VALUES]]
+      %v = tile.load %base rows {
+      ^bb0(%row: i32):
+        %there = arith.cmpi slt, %row, %n : i32
+        tile.yield %zero64, %there : i64, i1
+      } box #tile.box<word = 8, heads = 1, tokens = 16> {
+      ^bb0(%row: i32):
+        tile.yield %zero, %row, %zero : i32, i32, i32
+      } limit %limit tail : !tile.tile<16x128xbf16, #shared>
+      // CHECK: tile.dot
+      // CHECK-NEXT: tile.release %[[VALUES]]
+      %s = tile.dot %q, %v : !tile.tile<16x16xbf16, #shared>, !tile.tile<16x128xbf16, #shared> -> !tile.tile<16x128xf32, #tile.accumulator<warps = 1>>
+    }
+  }
+}

@@ -21,6 +21,11 @@ func.func private @keys() attributes {p = #tile.schedule<rows = 128, keys = 72, 
 
 // -----
 
+// expected-error @below {{expects stages to be a multiple of the 8 warps that keys are dealt to, but got 10}}
+func.func private @dealt_stages() attributes {p = #tile.schedule<rows = 8, keys = 16, warps = 8, weights = bf16, pipeline = #tile.pipeline<stages = 10, copy = tma, load_registers = 56, compute_registers = 208, growth = 8, query_stages = 2, deal = keys>>}
+
+// -----
+
 // expected-error @below {{expects 1 to 64 stages, but got 0}}
 func.func private @stages() attributes {p = #tile.pipeline<stages = 0, copy = tma, load_registers = 32, compute_registers = 160, growth = 8>}
 
