@@ -257,8 +257,8 @@ def StageOutputsPass : Pass<"tile-stage-outputs", "::saccade::tile::EntryOp"> {
   let summary = "Lets results leave through shared memory, in whole rows";
   let description = [{
     A 16-bit result of an item takes the place of its queries, which are not needed any
-    more, and is stored from there 16 bytes at a time. Only where the next item's
-    queries have a stage of their own, so that they need not wait.
+    more, and is stored from there 16 bytes at a time. Where the next item's queries have
+    no stage of their own they wait for that, which costs less than it gains.
 
     Before: `tile.release %queries[%m]; tile.store %o to %base ...`
     After: `%r = tile.overwrite %q with %o; tile.store %r to %base ...;

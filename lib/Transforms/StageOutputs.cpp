@@ -21,8 +21,7 @@ static std::pair<GetOp, ReleaseOp> findPlace(Block &block, TileType tile) {
   for (auto get : block.getOps<GetOp>()) {
     TileType place = get.getType();
     TileType there = tile.withLayout(place.getLayout());
-    if (get.getPipe().getType().getStages() < 2 ||
-        place.getRows() != tile.getRows() ||
+    if (place.getRows() != tile.getRows() ||
         place.getElementType().getIntOrFloatBitWidth() != 16 ||
         SharedLayout(there).bytes() > SharedLayout(place).bytes())
       continue;

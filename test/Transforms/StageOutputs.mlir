@@ -40,9 +40,9 @@ tile.entry @leaves_by_the_place_of_queries attend #tile.items<rows = 128, group 
   }
 }
 
-// With one stage the next queries would wait for the result.
-// CHECK-LABEL: tile.entry @one_stage_is_not_lent
-tile.entry @one_stage_is_not_lent attend #tile.items<rows = 128, group = 1, heads = 1, keys = 80, row_block = 0>
+// With one stage the next queries wait for the result.
+// CHECK-LABEL: tile.entry @one_stage_is_lent_too
+tile.entry @one_stage_is_lent_too attend #tile.items<rows = 128, group = 1, heads = 1, keys = 80, row_block = 0>
     #tile.schedule<rows = 128, keys = 80, warps = 8, weights = bf16,
     pipeline = #tile.pipeline<stages = 2, copy = tma, load_registers = 24, compute_registers = 240, growth = 8>> {
 ^bb0(%words: !tile.words):
@@ -56,7 +56,9 @@ tile.entry @one_stage_is_not_lent attend #tile.items<rows = 128, group = 1, head
   } compute 240 {
     scf.for %item = %c0 to %n step %c1 : i32 {
       %q = tile.get %queries[%item] : !tile.pipe<128x64xbf16, #shared, stages = 1> -> !q
-      // CHECK-NOT: tile.overwrite
+      // CHECK: tile.overwrite
+      // CHECK-NEXT: tile.store
+      // CHECK: tile.release
       %o = tile.fill %zero : bf16 -> !h
       tile.release %queries[%item] : !tile.pipe<128x64xbf16, #shared, stages = 1>
       tile.store %o to %base rows {
