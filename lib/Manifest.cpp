@@ -227,12 +227,12 @@ json::Object saccade::describeEntry(tile::EntryOp entry,
     object["caches"] = json::Array(signature.attended);
   if (!append)
     object["folds"] = json::Array(signature.folds);
-  if (SmallVector<double> costs = groupCosts(entry); !costs.empty()) {
-    object["cost"] =
-        json::Object{{"alpha", 1.0},
-                     {"beta", 1.0},
-                     {"groups", json::Object{{"rows", tile::kGroupRows},
-                                             {"keys", json::Array(costs)}}}};
-  }
+  if (std::optional<ItemCost> cost = costOfItems(entry))
+    object["cost"] = json::Object{
+        {"item", cost->item},
+        {"alpha", cost->row},
+        {"beta", cost->key},
+        {"groups", json::Object{{"rows", tile::kGroupRows},
+                                {"keys", json::Array(cost->groups)}}}};
   return object;
 }

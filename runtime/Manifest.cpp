@@ -387,6 +387,8 @@ Entry readEntry(const json &object, const std::string &path, size_t sections,
                                            {"elf", CodeFormat::Elf}});
   if (fields.has("cost")) {
     Fields cost = fields.inner("cost");
+    if (cost.has("item"))
+      entry.itemCost = cost.positive("item");
     entry.alpha = cost.positive("alpha");
     entry.beta = cost.positive("beta");
     if (cost.has("groups"))

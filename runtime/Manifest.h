@@ -78,8 +78,9 @@ struct Entry {
   int32_t threads = 0;
   int32_t sharedBytes = 0;
   int32_t binary = 0;
-  double alpha = 1, beta = 1; ///< cost = alpha * rows + beta * keys
-  int32_t groupRows = 0;      ///< of a warpgroup; 0: all rows cost alike
+  /// cost = itemCost + alpha * rows + beta * keys
+  double itemCost = 0, alpha = 1, beta = 1;
+  int32_t groupRows = 0; ///< of a warpgroup; 0: all rows cost alike
   /// What keys cost an item with 1, 2, ... groups at work, over the full
   /// tile's.
   std::vector<double> groupCosts;

@@ -32,7 +32,7 @@ constexpr int64_t kSectionBytes = 20 << 20;
 /// Smaller tiles are tried where they make no more items than this.
 constexpr int64_t kFewItems = 1024;
 /// What they have to gain to be taken.
-constexpr double kLeastGain = 1.08;
+constexpr double kLeastGain = 1.04;
 
 /// Rows of a tile that so many groups compute; 0 where that is none.
 int64_t tileRowsOf(const Entry &entry, int64_t groups) {
@@ -61,7 +61,8 @@ double saccade::rt::costOf(const Entry &entry, int64_t rows, int64_t keys) {
   double share = 1;
   if (entry.groupRows)
     share = entry.groupCosts[ceilDiv(rows, entry.groupRows) - 1];
-  return entry.alpha * double(rows) + entry.beta * share * double(keys);
+  return entry.itemCost + entry.alpha * double(rows) +
+         entry.beta * share * double(keys);
 }
 
 int64_t saccade::rt::mostItems(const Entry &entry, const Limits &limits) {

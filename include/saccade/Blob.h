@@ -76,8 +76,8 @@
  *                      with the 128-byte swizzle; what lies outside reads as 0
  *       partial_floats?  floats of a partial state; absent: items fold whole
  *                      tiles, none is partial
- *       cost?          {"alpha": 1.0, "beta": 1.0}: an item costs
- *                      alpha * rows + beta * keys, in any unit; keys are
+ *       cost?          {"item"?: 0.0, "alpha": 1.0, "beta": 1.0}: an item costs
+ *                      item + alpha * rows + beta * keys, in any unit; keys are
  *                      those of all visited tiles of kv_tile keys.
  *                      "groups"?: {"rows": 64, "keys": [0.7, 0.75, 1.0]}: rows
  *                      are computed so many at a time, side by side, and keys

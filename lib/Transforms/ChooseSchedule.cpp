@@ -126,6 +126,7 @@ struct ChooseSchedule : saccade::impl::ChooseSchedulePassBase<ChooseSchedule> {
     wanted.headDim = shape.headDim;
     wanted.valueDim = shape.valueDim;
     wanted.element = shape.element;
+    wanted.tokens = queryTokens ? queryTokens.getInt() : 0;
     wanted.group = first.getQuery().getType().getHeads() /
                    first.getCache().getType().getHeads();
     if (queryTokens && queryTokens.getInt() * wanted.group <= kRowsWithoutRoles)
@@ -169,7 +170,7 @@ private:
   /// What bodies keep in registers while logits are there: parameters, and
   /// rows and columns of tables (measured on the examples).
   static int64_t bodyRegistersOf(attn::AttendOp attend) {
-    constexpr int64_t body = 12, table = 24, bits = 50;
+    constexpr int64_t body = 16, table = 24, bits = 50;
     attn::VariantOp variant =
         attn::lookupVariant(attend, attend.getVariantAttr());
     bool shapes = variant.getBodyOf<attn::LogitsOp>() ||

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// A model of one multiprocessor: its matrix units take warpgroups in turn, and
-// the arithmetic of one should fit between its turns. Counts are in clocks;
-// where they are measured figures and not data of the chip, it says so.
+// A model of one multiprocessor: warpgroups share its matrix units and its unit
+// for exponentials, and each of them does one thing after another. Counts are
+// in clocks; where they are measured figures and not data of the chip, it says
+// so: they fit 530 kernels of 47 shapes on an H200 to 3 % (bench/NOTES.md).
 
 #include "lib/Transforms/PipelineModel.h"
 
@@ -10,6 +11,7 @@
 
 #include "llvm/Support/MathExtras.h"
 
+#include <cmath>
 #include <numeric>
 
 using namespace mlir;
@@ -22,16 +24,21 @@ constexpr int64_t kGrowth = 8;
 /// are slower by boxes than by 16-byte copies).
 constexpr int64_t kLeastBoxRows = 8;
 
+/// Keys that an item is thought to see where nothing says how long sequences
+/// are.
+constexpr int64_t kUsualKeys = 2048;
+
 /// Registers of a thread that loads and of one that computes, for 1, 2 and 3
 /// warpgroups that compute. Addresses of boxes in pages, and of single rows,
-/// take more; most where the copies of a thread share no rows (`evenRows` not).
+/// take more, most where a thread copies from many rows that it shares with
+/// others (`unevenCopies`, of 16 bytes).
 struct Registers {
   int64_t load, compute;
 };
 Registers registersFor(int64_t groups, tile::CopyKind copy, bool pages,
-                       bool evenRows) {
-  if (copy == tile::CopyKind::gather && !evenRows)
-    return {80, 208};
+                       int64_t unevenCopies) {
+  if (copy == tile::CopyKind::gather && unevenCopies > 9)
+    return groups == 3 ? Registers{80, 144} : Registers{80, 208};
   if (copy == tile::CopyKind::gather)
     return groups == 3 ? Registers{56, 152} : Registers{56, 224};
   if (groups == 3)
@@ -46,22 +53,36 @@ struct Candidate {
   double time; ///< a row and a key, in clocks
 };
 
-/// Clocks in which so many warpgroups fold a tile of keys.
+/// Clocks in which so many warpgroups fold a tile of keys. Were one of the
+/// three below all that takes time, it would be the result; as each of them
+/// comes near the longest, it adds to it (that cubes add up so is measured).
 double stepOf(int64_t headDim, int64_t valueDim, int64_t keys, int64_t groups) {
   // m64nNk16 takes N / 2 clocks.
   double depth = llvm::divideCeil(headDim, 16);
   double products = depth * keys / 2 + double(keys) / 16 * double(valueDim) / 2;
-  // 16 exponentials a clock; between turns a warpgroup also scales, compares
-  // and rounds, and waits for barriers and shuffles (measured).
-  double exponentials = 4.0 * keys;
-  double between = 5.2 * keys + 250;
-  double step =
-      std::max({groups * products, groups * exponentials, products + between});
-  // The less slack, the more often the matrix units wait (measured).
-  double slack = 1 - (products + between) / step;
-  step *= 1 + 0.25 * std::max(0.0, 0.3 - slack);
-  constexpr double overhead = 40; // of a step, measured
-  return step + overhead;
+  double exponentials = 4.0 * keys; // 16 a clock
+  // Between its products a warpgroup takes maxima, exponentials and sums.
+  double chain = products + 4.4 * keys;
+  constexpr double overhead = 450; // of barriers and turns
+  return std::cbrt(std::pow(groups * products, 3) +
+                   std::pow(groups * exponentials, 3) + std::pow(chain, 3)) +
+         overhead;
+}
+
+/// How much longer steps take by a kind of copies. Those of 16 bytes keep four
+/// warps busy that share issue slots; three warpgroups hide most of it.
+double slowdownBy(tile::CopyKind copy, int64_t groups) {
+  if (copy != tile::CopyKind::gather)
+    return 1;
+  return groups == 3 ? 1.05 : 1.28;
+}
+
+/// Clocks of an item beside its steps: of each warpgroup's rows, and beside.
+constexpr double kGroupClocks = 1250;
+double itemClocks(int64_t queryStages) {
+  // With one stage, queries are loaded, and results stored, while nothing else
+  // goes on.
+  return queryStages > 1 ? 1500 : 6000;
 }
 
 class Model {
@@ -96,10 +117,10 @@ private:
     if (shape.group > rows)
       return std::nullopt;
     Candidate candidate{groups, keys, /*queryStages=*/2, copyFor(keys), {}, 0};
-    bool evenRows =
-        copiesAreEven(shape.headDim) && copiesAreEven(shape.valueDim);
+    int64_t uneven = std::max(unevenCopies(keys, shape.headDim),
+                              unevenCopies(keys, shape.valueDim));
     candidate.registers =
-        registersFor(groups, candidate.copy, shape.contiguous > 0, evenRows);
+        registersFor(groups, candidate.copy, shape.contiguous > 0, uneven);
     // The queries of the next item come early where there is room.
     while (bytesOf(candidate) > sharedBytes && candidate.queryStages > 1)
       --candidate.queryStages;
@@ -109,10 +130,12 @@ private:
     return candidate;
   }
 
-  /// Whether 128 threads copy whole rows at a time, 16 bytes each.
-  static bool copiesAreEven(int64_t columns) {
-    constexpr int64_t threads = 128, elements = 8;
-    return threads * elements % columns == 0;
+  /// Copies of each of 128 threads, unless these copy whole rows at a time.
+  static int64_t unevenCopies(int64_t rows, int64_t columns) {
+    constexpr int64_t threads = 128, elements = 8; // of 16 bytes
+    return threads * elements % columns
+               ? llvm::divideCeil(rows * columns, threads * elements)
+               : 0;
   }
 
   int64_t bytesOf(const Candidate &c) const {
@@ -140,20 +163,19 @@ private:
   }
 
   double timeOf(const Candidate &c) const {
-    double step = stepOf(shape.headDim, shape.valueDim, c.keys, c.groups);
-    // Copies of 16 bytes keep four warps busy that share issue slots
-    // (measured).
-    if (c.copy == tile::CopyKind::gather)
-      step *= 1.1;
-    // Rows of an item that a row block leaves empty, and keys of the tiles that
-    // a mask cuts at, on sequences of a few thousand.
+    double step = stepOf(shape.headDim, shape.valueDim, c.keys, c.groups) *
+                  slowdownBy(c.copy, c.groups);
+    // Rows of an item that a row block leaves empty.
     double rows = tile::kGroupRows * c.groups;
     if (shape.rowBlock) {
       double span = llvm::alignTo(shape.rowBlock, tile::kGroupRows * c.groups);
       rows *= shape.rowBlock / span;
     }
-    double wasted = 0.5 * (c.keys + rows / shape.group) / 2048;
-    return step * (1 + wasted) / (rows * c.keys);
+    // Keys of the tiles that a mask cuts are computed in vain.
+    double keys = shape.tokens ? shape.tokens : kUsualKeys;
+    keys += 0.5 * (c.keys + rows / shape.group);
+    double item = itemClocks(c.queryStages) + kGroupClocks * c.groups;
+    return (item + keys / c.keys * step) / rows;
   }
 };
 } // namespace
@@ -173,8 +195,9 @@ tile::ScheduleAttr saccade::choosePipeline(MLIRContext *context,
                                  shape.element, pipeline, /*splits=*/false);
 }
 
-SmallVector<double> saccade::groupCosts(tile::EntryOp entry) {
+std::optional<ItemCost> saccade::costOfItems(tile::EntryOp entry) {
   tile::ScheduleAttr schedule = entry.getSchedule();
+  tile::PipelineAttr pipeline = schedule.getPipeline();
   int64_t headDim = 0, valueDim = 0;
   entry.walk([&](tile::DotOp dot) {
     if (dot.getTransposed())
@@ -182,14 +205,21 @@ SmallVector<double> saccade::groupCosts(tile::EntryOp entry) {
     else
       valueDim = std::max(valueDim, dot.getType().getColumns());
   });
-  SmallVector<double> costs;
-  if (!schedule.getPipeline() || !headDim || !valueDim)
-    return costs;
+  if (!pipeline || !headDim || !valueDim)
+    return std::nullopt;
   int64_t all = schedule.getWarps() / tile::kGroupWarps;
   auto step = [&](int64_t groups) {
     return stepOf(headDim, valueDim, schedule.getKeys(), groups);
   };
-  for (int64_t groups = 1; groups <= all; ++groups)
-    costs.push_back(step(groups) / step(all));
-  return costs;
+  // Warpgroups without rows still take turns (measured).
+  constexpr double idle = 1.03;
+  ItemCost cost;
+  cost.item = itemClocks(pipeline.getQueryStages());
+  cost.row = kGroupClocks / tile::kGroupRows;
+  cost.key = step(all) * slowdownBy(pipeline.getCopy(), all) /
+             double(schedule.getKeys());
+  for (int64_t groups = 1; groups < all; ++groups)
+    cost.groups.push_back(std::min(idle * step(groups) / step(all), 1.0));
+  cost.groups.push_back(1);
+  return cost;
 }

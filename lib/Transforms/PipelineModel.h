@@ -8,12 +8,15 @@
 
 #include "dialects/Tile/Tile.h"
 
+#include <optional>
+
 namespace saccade {
 
 /// What the choice depends on.
 struct PipelineShape {
   int64_t headDim = 0, valueDim = 0;
-  int64_t group = 1; ///< packed rows a query token
+  int64_t group = 1;  ///< packed rows a query token
+  int64_t tokens = 0; ///< of a request's query, as a hint; 0: unknown
   /// Rows that no item may straddle a multiple of; 0: free.
   int64_t rowBlock = 0;
   /// Tokens of a page, keys of a block; 0: one after another. Several caches:
@@ -37,9 +40,15 @@ tile::ScheduleAttr choosePipeline(mlir::MLIRContext *context,
                                   const PipelineShape &shape,
                                   int64_t sharedBytes);
 
-/// What a KV tile costs an item with 1, 2, ... warpgroups at work, over what it
-/// costs with all. Empty for entries without a pipeline, and without products.
-llvm::SmallVector<double> groupCosts(tile::EntryOp entry);
+/// Clocks of an item: of itself, of each of its rows and of each key.
+struct ItemCost {
+  double item = 0, row = 0, key = 0;
+  /// What a key costs with 1, 2, ... warpgroups at work, over `key`.
+  llvm::SmallVector<double> groups;
+};
+
+/// Nothing for entries without a pipeline, and without products.
+std::optional<ItemCost> costOfItems(tile::EntryOp entry);
 
 } // namespace saccade
 

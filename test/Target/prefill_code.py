@@ -27,6 +27,9 @@ from prefill_cases import TABLE, Case  # noqa: E402
 PTXAS = os.environ.get("PTXAS") or shutil.which("ptxas")
 NVDISASM = os.environ.get("NVDISASM") or shutil.which("nvdisasm")
 REGISTERS = 65536  # of a multiprocessor
+# Bytes that a thread may spill where 128 threads gather rows that they do not copy
+# whole: three warpgroups that spill so little are a fifth faster than two that do not.
+SPILLED_BY_GATHERS = 16
 
 
 def cases():
@@ -130,7 +133,13 @@ def check_ptx(ptx, case, schedule, threads):
     return sum(wanted)
 
 
-def check_machine_code(ptx, products, threads):
+def spills_of(case, schedule):
+    """Bytes that a thread may spill at most."""
+    uneven = any(1024 % dim for dim in (case.dim, case.value_dim))
+    return SPILLED_BY_GATHERS if uneven and schedule["copy"] == "gather" else 0
+
+
+def check_machine_code(ptx, products, threads, spills):
     """What ptxas and nvdisasm say of PTX; a line of it."""
     if not PTXAS:
         return "no ptxas"
@@ -144,26 +153,28 @@ def check_machine_code(ptx, products, threads):
         log = done.stdout + done.stderr
         expect("the exit code of ptxas", 0, done.returncode)
         expect("what ptxas serialises", [], re.findall(r"C75\d\d", log))
-        for spilled in re.findall(r"(\d+) bytes (?:stack|spill)", log):
-            expect("spilled bytes", 0, int(spilled))
+        spilled = max(map(int, re.findall(r"(\d+) bytes (?:stack|spill)", log)))
+        expect("spilled bytes", min(spilled, spills), spilled)
         (used,) = map(int, re.findall(r"Used (\d+) registers", log))
         expect("whether registers fit", True, used * threads <= REGISTERS)
         if not NVDISASM:
-            return f"{used} registers, 0 spilled, no nvdisasm"
+            return f"{used} registers, {spilled} spilled, no nvdisasm"
         sass = subprocess.run([NVDISASM, cubin], capture_output=True, text=True).stdout
     for instruction, count in (
         ("HGMMA", products), ("WARPGROUP.ARRIVE", 4), ("WARPGROUP.DEPBAR", 4),
         ("LDL", 0), ("STL", 0), ("USETMAXREG", 2),
     ):  # fmt: skip
+        if spilled and instruction in ("LDL", "STL"):
+            continue
         found = re.findall(rf"\b{re.escape(instruction)}\b", sass)
         expect(f"{instruction} in machine code", count, len(found))
-    return f"{used} registers, 0 spilled, {products} HGMMA"
+    return f"{used} registers, {spilled} spilled, {products} HGMMA"
 
 
 def report(case, spec):
     ptx, schedule, threads = compile_ptx(spec)
     products = check_ptx(ptx, case, schedule, threads)
-    machine = check_machine_code(ptx, products, threads)
+    machine = check_machine_code(ptx, products, threads, spills_of(case, schedule))
     shape = f"{schedule['rows']} x {schedule['keys']}, {schedule['copy']}"
     return f"{shape}: {products} products, {machine}"
 

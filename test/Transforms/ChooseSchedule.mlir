@@ -75,3 +75,32 @@ attn.kernel @decodes(%q: !attn.ragged<8x128xf16>, %kv: !attn.ragged<8x128xf16>)
   %o = attn.finish @all() %s : !attn.state<8x128> -> !attn.ragged<8x128xf16>
   attn.return %o : !attn.ragged<8x128xf16>
 }
+
+// Room for the queries of the next item is worth more than larger tiles where
+// items are short.
+// GPU-LABEL: attn.kernel @short
+// GPU: rows = 192, keys = 64,{{.*}}query_stages = 2
+attn.kernel @short(%q: !attn.ragged<8x192xf16>, %kv: !attn.ragged<8x192xf16, value = 128>)
+    attributes {attn.query_tokens = 512} {
+  %s = attn.attend @all() %q, %kv : !attn.ragged<8x192xf16>, !attn.ragged<8x192xf16, value = 128> -> !attn.state<8x128>
+  %o = attn.finish @all() %s : !attn.state<8x128> -> !attn.ragged<8x128xf16>
+  attn.return %o : !attn.ragged<8x128xf16>
+}
+
+// GPU-LABEL: attn.kernel @long
+// GPU: rows = 192, keys = 80,{{.*}}growth = 8>>
+attn.kernel @long(%q: !attn.ragged<8x192xf16>, %kv: !attn.ragged<8x192xf16, value = 128>)
+    attributes {attn.query_tokens = 8192} {
+  %s = attn.attend @all() %q, %kv : !attn.ragged<8x192xf16>, !attn.ragged<8x192xf16, value = 128> -> !attn.state<8x128>
+  %o = attn.finish @all() %s : !attn.state<8x128> -> !attn.ragged<8x128xf16>
+  attn.return %o : !attn.ragged<8x128xf16>
+}
+
+// Copies of rows that 128 threads do not share evenly may take more registers.
+// GPU-LABEL: attn.kernel @uneven
+// GPU: keys = 64,{{.*}}copy = gather, load_registers = 80, compute_registers = 144
+attn.kernel @uneven(%q: !attn.ragged<8x192xf16>, %kv: !attn.paged<8x192xf16, page = 1, value = 128>) {
+  %s = attn.attend @all() %q, %kv : !attn.ragged<8x192xf16>, !attn.paged<8x192xf16, page = 1, value = 128> -> !attn.state<8x128>
+  %o = attn.finish @all() %s : !attn.state<8x128> -> !attn.ragged<8x128xf16>
+  attn.return %o : !attn.ragged<8x128xf16>
+}

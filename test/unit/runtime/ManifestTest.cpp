@@ -161,6 +161,12 @@ TEST_CASE("manifest: says what is wrong") {
       refuses(with([](json &m) { m["entries"][0]["cost"] = {{"alpha", -1}}; }),
               "expects 'entries[0].cost.alpha' to be a number in 0..1e12, but "
               "got -1"));
+  CHECK(refuses(with([](json &m) {
+                  m["entries"][0]["cost"] = {
+                      {"item", -1}, {"alpha", 1}, {"beta", 1}};
+                }),
+                "expects 'entries[0].cost.item' to be a number in 0..1e12, but "
+                "got -1"));
   auto withGroups = [&](json groups) {
     return with([&](json &m) {
       m["entries"][0]["cost"] = {

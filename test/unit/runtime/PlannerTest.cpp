@@ -393,6 +393,11 @@ TEST_CASE("planner: few items have fewer rows where that ends earlier") {
   // One cta does all either way, and whole tiles cost it least.
   EntryWork narrow = planEntry(sample, entry, batch, 1, false);
   CHECK(mostRows(narrow) == 192);
+  // Items that cost much beside their rows are not worth cutting.
+  entry.itemCost = 1e6;
+  CHECK(mostRows(planEntry(sample, entry, batch, int32_t(tiles), false)) ==
+        192);
+  entry.itemCost = 0;
   // Groups that cost as much alone gain nothing.
   entry.groupCosts = {1.0, 1.0, 1.0};
   entry.alpha = 0;
