@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Turns the figures of bench/prefill.py into text: docs/performance.md between its
-marks, and a plot beside it. Needs neither a GPU nor a plotting library."""
+marks, and a plot beside it. Needs neither a GPU nor a plotting library. What reports
+of other benches need, too, is here."""
 
 import html
 import pathlib
 
 DOCS = pathlib.Path(__file__).parents[1] / "docs"
-BEGIN, END = "<!-- prefill: begin -->", "<!-- prefill: end -->"
 COLUMNS = {
     "saccade": ("Saccade", "#1f5fbf"),
     "flashinfer": ("FlashInfer fa3", "#e08a2e"),
@@ -15,11 +15,7 @@ COLUMNS = {
     "flash2": ("FlashAttention-2", "#b5b5b5"),
     "flex": ("FlexAttention", "#8d7bb8"),
 }
-HEAD = f"""# Performance
-
-{BEGIN}
-{END}
-"""
+HEAD = "# Performance\n"
 
 
 def row_text(row: dict) -> str:
@@ -148,17 +144,17 @@ SECTIONS = {
 }  # fmt: skip
 
 
-def svg(rows: list[dict]) -> str:
-    """Bars of TFLOP/s, with the range over rounds; one group a case."""
+def svg(rows: list[dict], columns=COLUMNS, rate="tflops", form=".0f") -> str:
+    """Bars of rates, with the range over rounds; one group a case."""
     left, width, bar, gap = 300, 520, 11, 14
-    most = max(f["tflops"] for row in rows for f in row["candidates"].values()) * 1.06
+    most = max(f[rate] for row in rows for f in row["candidates"].values()) * 1.06
     parts, y = [], 34
-    for x, (title, colour) in enumerate(COLUMNS.values()):
+    for x, (title, colour) in enumerate(columns.values()):
         at = 20 + 138 * x
         parts.append(f'<rect x="{at}" y="10" width="11" height="11" fill="{colour}"/>')
         parts.append(f'<text x="{at + 16}" y="20">{title}</text>')
     for row in rows:
-        shown = [name for name in COLUMNS if name in row["candidates"]]
+        shown = [name for name in columns if name in row["candidates"]]
         middle = y + len(shown) * bar / 2 + 4
         parts.append(
             f'<text x="{left - 8}" y="{middle:.0f}" text-anchor="end">'
@@ -166,13 +162,13 @@ def svg(rows: list[dict]) -> str:
         )
         for name in shown:
             found = row["candidates"][name]
-            end = left + width * found["tflops"] / most
+            end = left + width * found[rate] / most
             parts.append(
                 f'<rect x="{left}" y="{y}" width="{end - left:.1f}" '
-                f'height="{bar - 1}" fill="{COLUMNS[name][1]}"/>'
+                f'height="{bar - 1}" fill="{columns[name][1]}"/>'
             )
             low, high = (
-                left + width * found["tflops"] * found["ms"] / found[bound] / most
+                left + width * found[rate] * found["ms"] / found[bound] / most
                 for bound in ("max_ms", "min_ms")
             )
             parts.append(
@@ -180,7 +176,7 @@ def svg(rows: list[dict]) -> str:
             )
             parts.append(
                 f'<text x="{max(end, high) + 4:.1f}" y="{y + bar - 2}" font-size="9">'
-                f"{found['tflops']:.0f}</text>"
+                f"{found[rate]:{form}}</text>"
             )
             y += bar
         y += gap
@@ -190,6 +186,18 @@ def svg(rows: list[dict]) -> str:
         f'height="{y}" font-family="sans-serif" font-size="11">\n'
         f'<rect width="100%" height="100%" fill="white"/>\n{body}\n</svg>\n'
     )
+
+
+def place(name: str, text: str, folder: pathlib.Path) -> pathlib.Path:
+    """Puts text between a bench's marks in the page, which is made if need be."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    page = folder / "performance.md"
+    old = page.read_text() if page.exists() else HEAD
+    if begin not in old:
+        old += f"\n{begin}\n{end}\n"
+    before, rest = old.split(begin)
+    page.write_text(f"{before}{begin}\n{text}\n{end}{rest.split(end)[1]}")
+    return page
 
 
 def write(figures: dict, folder: pathlib.Path = DOCS) -> None:
@@ -205,10 +213,7 @@ def write(figures: dict, folder: pathlib.Path = DOCS) -> None:
         text += f"\n{title}\n\n{make(figures)}"
         if section == "table":
             text += "\n![TFLOP/s of each case](performance-prefill.svg)\n"
-    page = folder / "performance.md"
-    old = page.read_text() if page.exists() else HEAD
-    before, rest = old.split(BEGIN)
-    page.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}")
+    page = place("prefill", text, folder)
     plot = folder / "performance-prefill.svg"
     plot.write_text(svg(list(figures["table"].values())))
     print(f"{page} and {plot}")
