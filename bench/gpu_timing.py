@@ -49,15 +49,62 @@ class Timer:
                 times[name].append(statistics.median(found))
         return times
 
+    #
+    # In CUDA graphs: without what the host and a cleared cache cost
+    #
 
-def summary(rounds_ms: list[float], flops: float) -> dict:
-    ms = statistics.median(rounds_ms)
+    def capture(self, calls: list, launches: int):
+        """A graph of that many launches, one after another, of the calls in turn."""
+        for call in calls:
+            call()
+        self.torch.cuda.synchronize()
+        graph = self.torch.cuda.CUDAGraph()
+        with self.torch.cuda.graph(graph):
+            for i in range(launches):
+                calls[i % len(calls)]()
+        return graph
+
+    def _replays(self, graph, count: int) -> float:
+        """Milliseconds of one of `count` replays."""
+        begin, end = (self.torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin.record()
+        for _ in range(count):
+            graph.replay()
+        end.record()
+        end.synchronize()
+        return begin.elapsed_time(end) / count
+
+    def measure_graphs(
+        self,
+        graphs: dict,
+        launches: int,
+        rounds: int,
+        warm_ms: float = WARM_MS,
+        ms: float = ROUND_MS,
+    ) -> dict[str, list[float]]:
+        """The milliseconds of a launch of each graph in each round."""
+        one = {name: self._replays(graph, 2) for name, graph in graphs.items()}
+        times: dict = {name: [] for name in graphs}
+        for _ in range(rounds):
+            for name in self.rng.sample(sorted(graphs), len(graphs)):
+                for wanted in (warm_ms, ms):
+                    count = max(1, round(wanted / one[name]))
+                    found = self._replays(graphs[name], count)
+                times[name].append(found / launches)
+        return times
+
+
+def spread(rounds_ms: list[float]) -> dict:
     return {
-        "ms": ms,
+        "ms": statistics.median(rounds_ms),
         "min_ms": min(rounds_ms),
         "max_ms": max(rounds_ms),
-        "tflops": flops / ms / 1e9,
     }
+
+
+def summary(rounds_ms: list[float], flops: float) -> dict:
+    found = spread(rounds_ms)
+    return found | {"tflops": flops / found["ms"] / 1e9}
 
 
 def ratio(theirs: list[float], ours: list[float]) -> dict:

@@ -197,12 +197,14 @@ PEERS = {
 }
 
 
-def gather(batch, names, limit: float) -> tuple[dict[str, Candidate], dict[str, str]]:
+def gather(
+    batch, names, limit: float, makers: dict = PEERS
+) -> tuple[dict[str, Candidate], dict[str, str]]:
     """The named peers that compute the batch rightly, and why the others do not."""
     candidates, absent = {}, {}
     for name in names:
         try:
-            candidate = PEERS[name](batch)
+            candidate = makers[name](batch)
             error = batch.error(candidate.output())
         except Exception as problem:  # whatever another project raises
             lines = str(problem).strip().splitlines() or [""]

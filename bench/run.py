@@ -9,7 +9,10 @@ import subprocess
 import sys
 
 FOLDER = pathlib.Path(__file__).parent
-BENCHES = ["compile_time", "call_overhead", "cpu_prefill", "gpu_kernels", "prefill"]
+BENCHES = [
+    "compile_time", "call_overhead", "cpu_prefill", "gpu_kernels", "prefill",
+    "decode", "mixed",
+]  # fmt: skip
 
 
 def main() -> int:
