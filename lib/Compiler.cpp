@@ -10,6 +10,7 @@
 #include "lib/Manifest.h"
 #include "lib/Pipelines.h"
 #include "lib/TargetCode.h"
+#include "lib/Transforms/PipelineModel.h"
 #include "saccade/Blob.h"
 
 #include "mlir/AsmParser/AsmParser.h"
@@ -56,6 +57,11 @@ SaccadeStatus saccade::checkOptions(CompileOptions &options,
     check("the last stage", stageNames(), options.until);
   for (const std::string &pass : options.disabled)
     check("a pass to disable", optionalPasses(), pass);
+  constexpr uint32_t most = 1 << 30;
+  if (error.empty() && options.queryTokens > most)
+    error = llvm::formatv("expects at most {0} query tokens of a request, but "
+                          "got {1}",
+                          most, options.queryTokens);
   llvm::sort(options.disabled);
   if (error.empty() && options.assemble && options.target == "cpu")
     error = "expects a GPU target to assemble for, but got 'cpu'";
@@ -79,8 +85,8 @@ static std::string hashOf(ArrayRef<StringRef> parts) {
 static std::string hashWithOptions(StringRef content,
                                    const CompileOptions &options) {
   std::string machine = options.target == "cpu" ? hostCpu() : "";
-  return hashOf({content, options.schedule, options.target, machine,
-                 llvm::join(options.disabled, ","),
+  return hashOf({content, options.schedule, llvm::utostr(options.queryTokens),
+                 options.target, machine, llvm::join(options.disabled, ","),
                  options.assemble ? "assembled" : "", buildId()});
 }
 
@@ -117,6 +123,7 @@ private:
 
   SaccadeStatus runStages();
   LogicalResult setSchedule();
+  void setQueryTokens();
   LogicalResult lower(StringRef stage, Build build);
   LogicalResult generate(const Signature &signature);
   void keep(StringRef stage, std::string content) {
@@ -172,6 +179,15 @@ LogicalResult Compiler::setSchedule() {
   }
   spec.kernel().setScheduleAttr(schedule);
   return success();
+}
+
+/// So does the hint.
+void Compiler::setQueryTokens() {
+  if (options.queryTokens)
+    spec.kernel()->setAttr(
+        kQueryTokensAttr,
+        IntegerAttr::get(IntegerType::get(&spec.context(), 64),
+                         options.queryTokens));
 }
 
 LogicalResult Compiler::lower(StringRef stage, Build build) {
@@ -293,6 +309,7 @@ SaccadeStatus Compiler::runStages() {
   FailureOr<Signature> signature = readSignature(spec.kernel());
   if (failed(signature) || failed(setSchedule()))
     return error.empty() ? SACCADE_BAD_SPEC : SACCADE_INVALID_ARGUMENT;
+  setQueryTokens();
   result.report["kernel"] = signature->kernel;
   result.report["target"] = options.target;
   result.report["arguments"] = json::Array(signature->arguments);

@@ -23,6 +23,7 @@ struct CompileOptions {
   std::string kernel;
   std::string name = "spec"; ///< of the text, in diagnostics
   std::string schedule;
+  uint32_t queryTokens = 0;
   std::vector<std::string> disabled;
   std::string until;
   bool keepStages = false;
@@ -48,8 +49,8 @@ llvm::ArrayRef<llvm::StringRef> stageNames();
 /// Checks target, passes and stage, and sorts the disabled passes.
 SaccadeStatus checkOptions(CompileOptions &options, std::string &error);
 
-/// The content key of a kernel: canonical spec, schedule, target, passes, and
-/// the build of the compiler.
+/// The content key of a kernel: canonical spec, schedule, query tokens, target,
+/// passes, and the build of the compiler.
 std::string contentKey(Spec &spec, const CompileOptions &options);
 
 /// The same over the text as it stands, which needs no parser. Several texts,

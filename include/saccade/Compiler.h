@@ -46,7 +46,9 @@ typedef struct SaccadeCompileOptions {
                            separated by commas; NULL: none                     */
   const char *until;    /* stop after this stage, without a blob; NULL: go on  */
   uint32_t flags;       /* SaccadeCompileFlags                                 */
-  uint32_t reserved;    /* 0                                                   */
+  uint32_t query_tokens; /* tokens of a request's query that the kernel is to be
+                            fast for, 1 for decode; 0: what the spec says, or
+                            else many                                          */
 } SaccadeCompileOptions;
 
 /* Targets that this library can compile for: "cpu", "sm_80", ... */

@@ -40,9 +40,9 @@ SaccadeStatus saccade::readOptions(const SaccadeCompileOptions *given,
       options.disabled.push_back(pass.trim().str());
     constexpr uint32_t known =
         SACCADE_COMPILE_KEEP_STAGES | SACCADE_COMPILE_ASSEMBLE;
-    if (given->reserved || (given->flags & ~known))
-      return fail(SACCADE_INVALID_ARGUMENT,
-                  "expects unknown flags and reserved fields to be zero");
+    if (given->flags & ~known)
+      return fail(SACCADE_INVALID_ARGUMENT, "expects unknown flags to be zero");
+    options.queryTokens = given->query_tokens;
     options.keepStages = given->flags & SACCADE_COMPILE_KEEP_STAGES;
     options.assemble = given->flags & SACCADE_COMPILE_ASSEMBLE;
   }

@@ -20,10 +20,6 @@ namespace saccade {
 using namespace mlir;
 using namespace saccade;
 
-/// Tokens of a request's query that a kernel is to be fast for, a hint that
-/// changes no result.
-static constexpr llvm::StringLiteral kQueryTokens = "attn.query_tokens";
-
 namespace {
 /// The largest shapes among the kernel's attends and appends.
 struct Shape {
@@ -36,11 +32,12 @@ struct ChooseSchedule : saccade::impl::ChooseSchedulePassBase<ChooseSchedule> {
 
   void runOnOperation() override {
     attn::KernelOp kernel = getOperation();
-    Attribute tokens = kernel->getAttr(kQueryTokens);
+    Attribute tokens = kernel->getAttr(kQueryTokensAttr);
     auto count = dyn_cast_or_null<IntegerAttr>(tokens);
     if (tokens && (!count || count.getInt() < 1)) {
       kernel.emitOpError("expects '")
-          << kQueryTokens << "' to be a positive integer, but got " << tokens;
+          << kQueryTokensAttr << "' to be a positive integer, but got "
+          << tokens;
       return signalPassFailure();
     }
     Shape shape;

@@ -12,6 +12,10 @@
 
 namespace saccade {
 
+/// Discardable attribute of a kernel: tokens of a request's query that it is to
+/// be fast for, a hint that changes no result.
+inline constexpr llvm::StringLiteral kQueryTokensAttr = "attn.query_tokens";
+
 /// What the choice depends on.
 struct PipelineShape {
   int64_t headDim = 0, valueDim = 0;

@@ -59,7 +59,7 @@ class CompileOptions(Structure):
         ("disabled", c_char_p),
         ("until", c_char_p),
         ("flags", c_uint32),
-        ("reserved", c_uint32),
+        ("query_tokens", c_uint32),
     ]
 
 

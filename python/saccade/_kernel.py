@@ -94,6 +94,7 @@ def compile(
     target: str | None = None,
     kernel: str | None = None,
     schedule: str | None = None,
+    query_tokens: int = 0,
     disable: Iterable[str] = (),
     assemble: bool = False,
 ) -> Kernel:
@@ -105,6 +106,8 @@ def compile(
     target: "cpu", "sm_90a", ... (default: the device's best).
     kernel: which attn.kernel of the spec (default: the only one).
     schedule: text of a ``#tile.schedule`` instead of the chosen one.
+    query_tokens: tokens of a request's query that the kernel is to be fast for: 1 for
+        decode. Changes no result. 0: what the spec says, or else many.
     disable: optional passes to leave out (``saccade.passes()``).
     assemble: machine code by ptxas instead of PTX.
 
@@ -129,6 +132,7 @@ def compile(
         kernel=kernel,
         name=name,
         schedule=schedule,
+        query_tokens=query_tokens,
         disabled=",".join(disable) or None,
         flags=_abi.ASSEMBLE if assemble else 0,
     )
@@ -147,6 +151,7 @@ def stage(
     target: str = "cpu",
     kernel: str | None = None,
     schedule: str | None = None,
+    query_tokens: int = 0,
     disable: Iterable[str] = (),
 ) -> bytes:
     """One stage of a compilation: "spec", "mlir", "tile", "llvm", "ptx", "cubin" or
@@ -154,7 +159,7 @@ def stage(
     text, name = read_spec(spec)
     compilation, _ = _compile_until(
         text, emit, target=target, kernel=kernel, name=name, schedule=schedule,
-        disabled=",".join(disable) or None,
+        query_tokens=query_tokens, disabled=",".join(disable) or None,
     )  # fmt: skip
     return compilation
 

@@ -99,7 +99,7 @@ class CompileOptions(Structure):
         for name in "target kernel name schedule disabled until".split()
     ] + [
         ("flags", ctypes.c_uint32),
-        ("reserved", ctypes.c_uint32),
+        ("query_tokens", ctypes.c_uint32),
     ]
 
 

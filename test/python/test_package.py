@@ -227,6 +227,8 @@ def test_explain_and_stages(rng):
     spec = EXAMPLES / "llama3_decode.mlir"
     assert b"attn.bounds" in saccade.stage(spec, "mlir")
     assert b"tile.dot" in saccade.stage(spec, "tile")
+    hinted = saccade.stage(spec, "spec", query_tokens=3)
+    assert b"attn.query_tokens = 3" in hinted
     assert saccade.stage(spec, "obj").startswith(b"\x7fELF")
     assert b".entry llama3_decode" in saccade.stage(spec, "ptx", target="sm_90a")
 
@@ -235,7 +237,11 @@ def test_schedules_and_passes_change_the_kernel_not_the_result(rng):
     kernel, plan, _, q, keys, values = decode(rng)
     want, _ = kernel.run(plan, q, (keys, values))
     schedule = "#tile.schedule<rows = 16, keys = 32, warps = 1, weights = f32>"
-    for options in ({"schedule": schedule}, {"disable": saccade.passes()}):
+    for options in (
+        {"schedule": schedule},
+        {"disable": saccade.passes()},
+        {"query_tokens": 64},
+    ):
         other, plan, *inputs = decode(np.random.default_rng(7), **options)
         assert other.explain()["key"] != kernel.explain()["key"]
         _, q, keys, values = inputs

@@ -26,6 +26,11 @@ void SpecOptions::addTo(CLI::App &command) {
                      "a #tile.schedule instead of the chosen one, such as "
                      "'#tile.schedule<rows = 64, keys = 64, warps = 4, "
                      "weights = bf16>'");
+  command
+      .add_option("--query-tokens", queryTokens,
+                  "tokens of a request's query that the kernel is to be "
+                  "fast for: 1 for decode (default: what the spec says)")
+      ->check(CLI::Range(uint32_t(1), uint32_t(1) << 30));
   std::vector<std::string> passes, targets;
   for (int32_t i = 0; i < saccade_pass_count(); ++i)
     passes.push_back(saccade_pass_name(i));
@@ -62,6 +67,7 @@ SaccadeCompileOptions SpecOptions::forCompiler() {
   options.kernel = orNull(kernel);
   options.schedule = orNull(schedule);
   options.disabled = orNull(joined);
+  options.query_tokens = queryTokens;
   return options;
 }
 

@@ -47,6 +47,7 @@ using Compiled =
 struct SpecOptions {
   std::string path, kernel, schedule, target;
   std::vector<std::string> disabled;
+  uint32_t queryTokens = 0;
   bool json = false;
 
   void addTo(CLI::App &command);
