@@ -365,11 +365,40 @@ Status finishRequests(const Manifest &manifest, Batch &batch) {
 
 } // namespace
 
+void Batch::clear(size_t numCaches) {
+  requests.clear();
+  caches.resize(numCaches);
+  for (CachePart &part : caches) {
+    part.segments.clear();
+    part.rows = 0;
+    part.longest = 0;
+    part.largestId = -1;
+    part.deviceIndices = part.deviceBlockRows = nullptr;
+  }
+  indices.clear();
+  blockRows.clear();
+  tokens = queryRows = keys = bitsBytes = 0;
+  longestQuery = 0;
+}
+
+void Batch::reserve(const Manifest &manifest, const Limits &limits) {
+  clear(manifest.caches.size());
+  requests.reserve(limits.requests);
+  size_t sparse = 0;
+  for (size_t c = 0; c < caches.size(); ++c) {
+    caches[c].segments.reserve(limits.requests);
+    sparse +=
+        manifest.arguments[manifest.caches[c]].layout == Layout::BlockSparse;
+  }
+  indices.reserve(limits.indices);
+  blockRows.reserve(limits.rowBlocks + sparse);
+}
+
 Status saccade::rt::readBatch(const Manifest &manifest,
                               const SaccadeBatch &source, DLDevice device,
                               const Limits &limits, Batch &batch) {
   std::string subject = join("@", manifest.kernel, ": expects ");
-  batch = {};
+  batch.clear(manifest.caches.size());
   if (source.requests < 0 || source.requests >= kMost)
     return invalid(subject, "0 requests or more, but got ", source.requests);
   if (source.requests > limits.requests)
@@ -392,7 +421,6 @@ Status saccade::rt::readBatch(const Manifest &manifest,
     return fail(SACCADE_OUT_OF_CAPACITY, subject, "at most ",
                 limits.queryTokens,
                 " query tokens as its capacity says, but got ", batch.tokens);
-  batch.caches.resize(manifest.caches.size());
   for (size_t c = 0; c < batch.caches.size(); ++c)
     SACCADE_TRY(CacheReader(manifest, manifest.arguments[manifest.caches[c]],
                             source.caches[c], device, limits, batch,

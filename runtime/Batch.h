@@ -25,6 +25,12 @@ struct CachePart {
   const int32_t *deviceBlockRows = nullptr;
 };
 
+/// What a plan has room for; see SaccadeCapacity.
+struct Limits {
+  int64_t requests = 0, queryTokens = 0, indices = 0, rowBlocks = 0;
+  int64_t keys = 0; ///< 0: any number
+};
+
 struct Batch {
   std::vector<SaccadeRequest> requests;
   std::vector<CachePart> caches;  ///< in the order of Manifest::caches
@@ -35,11 +41,11 @@ struct Batch {
   int64_t keys = 0;               ///< sum of kv_len
   int64_t bitsBytes = 0;          ///< of a packed mask
   int32_t longestQuery = 0;
-};
 
-/// What a plan has room for; see SaccadeCapacity.
-struct Limits {
-  int64_t requests = 0, queryTokens = 0, indices = 0, rowBlocks = 0;
+  /// Becomes the empty batch for so many caches, and keeps its memory.
+  void clear(size_t numCaches);
+  /// Makes room for any batch within the limits.
+  void reserve(const Manifest &manifest, const Limits &limits);
 };
 
 /// Reads and checks a batch whose device tables, if any, lie on `device`.

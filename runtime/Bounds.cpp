@@ -186,35 +186,44 @@ BoundsProgram::Range BoundsProgram::apply(const Step &step,
   return {-kFar, kFar};
 }
 
-int64_t BoundsProgram::countTiles(const TileQueries &queries,
-                                  const KeyTiles &all) const {
+size_t BoundsProgram::findTiles(const TileQueries &queries, const KeyTiles &all,
+                                std::span<TileSpan> found) const {
   Range places[SACCADE_BOUNDS_STEPS];
   for (size_t i = 0; i < code.size(); ++i)
     places[i] = apply(code[i], queries, places);
 
-  // Tiles [first, second) of each interval, in order of the first.
-  std::pair<int64_t, int64_t> tiles[kMaxIntervals];
+  // The tiles of each interval, in order of the first.
   size_t size = 0;
   for (auto [loPlace, hiPlace] : keys) {
     int64_t lo = std::max(places[loPlace].least, all.begin);
     int64_t hi = std::min(places[hiPlace].most, all.end);
     if (lo >= hi)
       continue;
-    std::pair<int64_t, int64_t> found = {(lo - all.begin) / all.tile,
-                                         (hi - all.begin + all.tile - 1) /
-                                             all.tile};
+    TileSpan span = {(lo - all.begin) / all.tile,
+                     (hi - all.begin + all.tile - 1) / all.tile};
     size_t at = size++;
-    for (; at > 0 && found < tiles[at - 1]; --at)
-      tiles[at] = tiles[at - 1];
-    tiles[at] = found;
+    for (; at > 0 && span.first < found[at - 1].first; --at)
+      found[at] = found[at - 1];
+    found[at] = span;
   }
-  int64_t count = 0, reached = 0;
-  for (auto [begin, end] : std::span(tiles, size)) {
-    begin = std::max(begin, reached);
-    if (end <= begin)
+  // What an earlier interval has is not counted again.
+  size_t kept = 0;
+  int64_t reached = 0;
+  for (size_t i = 0; i < size; ++i) {
+    TileSpan span = {std::max(found[i].first, reached), found[i].end};
+    if (span.end <= span.first)
       continue;
-    count += end - begin;
-    reached = end;
+    reached = span.end;
+    found[kept++] = span;
   }
+  return kept;
+}
+
+int64_t BoundsProgram::countTiles(const TileQueries &queries,
+                                  const KeyTiles &all) const {
+  TileSpan found[kMaxIntervals];
+  int64_t count = 0;
+  for (size_t i = 0, size = findTiles(queries, all, found); i < size; ++i)
+    count += found[i].end - found[i].first;
   return count;
 }

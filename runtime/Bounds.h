@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -25,6 +26,11 @@ struct KeyTiles {
   int64_t count() const {
     return end <= begin ? 0 : (end - begin + tile - 1) / tile;
   }
+};
+
+/// Tiles [first, end), by number.
+struct TileSpan {
+  int64_t first = 0, end = 0;
 };
 
 /// Values are ranges: what is known when the kernel runs only (scalars,
@@ -59,6 +65,10 @@ public:
 
   /// Tiles that some query of the tile may see a key of, each counted once.
   int64_t countTiles(const TileQueries &queries, const KeyTiles &keys) const;
+
+  /// The same tiles as spans, ascending and apart. Gives their number.
+  size_t findTiles(const TileQueries &queries, const KeyTiles &keys,
+                   std::span<TileSpan> found) const;
 
   /// Intervals of a program, at most.
   static constexpr size_t kMaxIntervals = 8;

@@ -57,6 +57,7 @@ const char *bindAll(void *library, CudaDriver &driver) {
   SACCADE_BIND(cuMemHostAlloc, "");
   SACCADE_BIND(cuMemFreeHost, "");
   SACCADE_BIND(cuMemcpyAsync, "");
+  SACCADE_BIND(cuMemsetD32, "_v2");
   SACCADE_BIND(cuStreamSynchronize, "");
   SACCADE_BIND(cuStreamIsCapturing, "");
   SACCADE_BIND(cuEventCreate, "");

@@ -109,6 +109,7 @@ struct CudaDriver {
   CUresult (*cuMemFreeHost)(void *memory);
   CUresult (*cuMemcpyAsync)(CUdeviceptr to, CUdeviceptr from, size_t bytes,
                             CUstream stream);
+  CUresult (*cuMemsetD32)(CUdeviceptr to, unsigned value, size_t count);
   CUresult (*cuStreamSynchronize)(CUstream stream);
   CUresult (*cuStreamIsCapturing)(CUstream stream,
                                   CUstreamCaptureStatus *status);

@@ -393,6 +393,19 @@ Entry readEntry(const json &object, const std::string &path, size_t sections,
     entry.beta = cost.positive("beta");
     if (cost.has("groups"))
       readGroups(cost, entry, good);
+    if (cost.has("policy"))
+      entry.policy = cost.choice<Policy>(
+          "policy", {{"heaviest_first", Policy::HeaviestFirst},
+                     {"ranges", Policy::Ranges}});
+    if (cost.has("merge"))
+      entry.mergeCost = cost.positive("merge");
+  }
+  if (fields.has("partial_floats")) {
+    entry.partialFloats = fields.integer("partial_floats", 4, 1 << 24);
+    if (good && entry.partialFloats % 4 != 0)
+      fields.complain("partial_floats", "a multiple of 4");
+    if (entry.kind == EntryKind::Append)
+      fields.complain("partial_floats", "left out of an append");
   }
   for (const json &index : fields.array("caches", 1, manifest.caches.size())) {
     bool known = index.is_number_unsigned() &&
@@ -430,6 +443,15 @@ int32_t Entry::blockWords(const Manifest &manifest) const {
   return maps.empty() ? manifest.words
                       : mapWord + SACCADE_TENSOR_MAP_WORDS *
                                       static_cast<int32_t>(maps.size());
+}
+
+bool Entry::isSplittable(const Manifest &manifest) const {
+  // Tiles of a block-sparse cache follow its list, not positions.
+  return partialFloats > 0 &&
+         std::ranges::none_of(folds, [&](const Fold &fold) {
+           return manifest.arguments[manifest.caches[fold.cache]].layout ==
+                  Layout::BlockSparse;
+         });
 }
 
 bool Manifest::hasTable(TableKind kind) const {

@@ -44,6 +44,7 @@ struct Slot {
 
 enum class EntryKind { Attend, Append };
 enum class CodeFormat { Ptx, Cubin, Elf };
+enum class Policy { HeaviestFirst, Ranges };
 
 /// What an attend entry folds of one cache.
 struct Fold {
@@ -84,6 +85,9 @@ struct Entry {
   /// What keys cost an item with 1, 2, ... groups at work, over the full
   /// tile's.
   std::vector<double> groupCosts;
+  Policy policy = Policy::HeaviestFirst;
+  double mergeCost = -1;       ///< of cutting tiles; negative: not said
+  int32_t partialFloats = 0;   ///< of a partial state; 0: tiles stay whole
   std::vector<int32_t> caches; ///< argument indices
   std::vector<Fold> folds;     ///< of an attend
   int32_t mapWord = 0;         ///< where tensor maps begin in its block
@@ -91,6 +95,8 @@ struct Entry {
 
   /// Words of its block, maps among them.
   int32_t blockWords(const Manifest &manifest) const;
+  /// Whether the keys of a tile may be dealt to several items.
+  bool isSplittable(const Manifest &manifest) const;
 };
 
 struct Manifest {

@@ -19,6 +19,9 @@ namespace {
 constexpr int32_t kMostCtas = 1 << 20;
 /// When the caller leaves the number to us: above any device's need.
 constexpr int32_t kDefaultMostCtas = 1 << 14;
+/// The same for entries whose tiles are cut: each cta then needs memory for two
+/// partial states. Above 16 blocks on each of 128 processors.
+constexpr int32_t kDefaultMostRanges = 1 << 11;
 /// Finer than one cta per thread: the last ctas then end closer together.
 constexpr int32_t kCtasPerThread = 4;
 
@@ -31,30 +34,44 @@ Status readCapacity(const Manifest &manifest, const SaccadeCapacity &capacity,
   } numbers[] = {{"requests", capacity.requests},
                  {"query tokens", capacity.query_tokens},
                  {"indices", capacity.indices},
-                 {"row blocks", capacity.row_blocks}};
+                 {"row blocks", capacity.row_blocks},
+                 {"keys", capacity.keys}};
   for (auto [name, value] : numbers)
     if (value < 0 || value >= SACCADE_MAX_POSITION)
       return invalid(subject, "0..2^30-1 ", name, ", but got ", value);
   if (capacity.ctas < 0 || capacity.ctas > kMostCtas)
     return invalid(subject, "0..", kMostCtas, " ctas, but got ", capacity.ctas);
-  if (capacity.flags & ~(SACCADE_PLAN_FIXED_GRID | SACCADE_PLAN_HOST_ONLY) ||
-      capacity.reserved)
+  constexpr uint32_t known = SACCADE_PLAN_FIXED_GRID | SACCADE_PLAN_HOST_ONLY |
+                             SACCADE_PLAN_BATCH_INVARIANT;
+  if (capacity.flags & ~known || capacity.reserved)
     return invalid(subject, "known flags and reserved 0, but got ",
                    capacity.flags, " and ", capacity.reserved);
   if (capacity.flags & SACCADE_PLAN_HOST_ONLY && capacity.ctas == 0)
     return invalid(subject, "1 cta or more for a plan without a device");
   limits = {capacity.requests, capacity.query_tokens, capacity.indices,
             capacity.row_blocks};
+  if (capacity.flags & SACCADE_PLAN_BATCH_INVARIANT) {
+    limits.keys = capacity.keys;
+    for (const Entry &entry : manifest.entries)
+      if (entry.isSplittable(manifest) && capacity.keys < 1)
+        return invalid(subject, "1 key or more for a batch-invariant plan");
+  }
   return SACCADE_OK;
 }
 
-/// Ctas that entries need at most, of the `wanted` ones.
-std::vector<int32_t> capCtas(const Manifest &manifest, const Limits &limits,
-                             std::vector<int32_t> wanted) {
-  for (size_t e = 0; e < wanted.size(); ++e)
-    wanted[e] = static_cast<int32_t>(std::clamp<int64_t>(
-        mostItems(manifest.entries[e], limits), 1, wanted[e]));
-  return wanted;
+/// Ctas that an entry uses at most, of the `wanted` ones; of any number where
+/// that is 0.
+int32_t capCtas(const Manifest &manifest, const Entry &entry,
+                const Limits &limits, int32_t wanted, bool byCaller,
+                bool batchInvariant) {
+  bool splittable = entry.isSplittable(manifest);
+  if (!byCaller)
+    wanted = std::min(wanted, splittable && !batchInvariant ? kDefaultMostRanges
+                                                            : kDefaultMostCtas);
+  if (splittable && !batchInvariant)
+    return wanted; // keys may be cut for all of them
+  WorkSize most = mostWork(manifest, entry, limits, wanted, batchInvariant);
+  return static_cast<int32_t>(std::clamp<int64_t>(most.items, 1, wanted));
 }
 
 } // namespace
@@ -64,11 +81,15 @@ Status SaccadePlan::bytes(const SaccadeModule &module,
   const Manifest &manifest = module.manifest();
   Limits limits;
   SACCADE_TRY(readCapacity(manifest, capacity, limits));
-  std::vector<int32_t> ctas(manifest.entries.size(),
-                            capacity.ctas ? capacity.ctas : kDefaultMostCtas);
+  bool batchInvariant = capacity.flags & SACCADE_PLAN_BATCH_INVARIANT;
+  std::vector<int32_t> ctas;
+  for (const Entry &entry : manifest.entries)
+    ctas.push_back(capCtas(manifest, entry, limits,
+                           capacity.ctas ? capacity.ctas : kMostCtas,
+                           capacity.ctas, batchInvariant));
   PlanMemory memory;
-  SACCADE_TRY(PlanMemory::layOut(manifest, limits,
-                                 capCtas(manifest, limits, ctas), memory));
+  SACCADE_TRY(
+      PlanMemory::layOut(manifest, limits, ctas, memory, batchInvariant));
   bytes = memory.bytes;
   return SACCADE_OK;
 }
@@ -77,10 +98,11 @@ Status SaccadePlan::create(SaccadeModule &module, DLDevice device,
                            const SaccadeCapacity &capacity,
                            std::unique_ptr<SaccadePlan> &result) {
   const Manifest &manifest = module.manifest();
-  std::unique_ptr<SaccadePlan> plan(new SaccadePlan(module, device));
+  std::unique_ptr<SaccadePlan> plan(
+      new SaccadePlan(module, device, capacity.flags));
   SACCADE_TRY(readCapacity(manifest, capacity, plan->limits));
-  plan->flags = capacity.flags;
   bool hostOnly = plan->flags & SACCADE_PLAN_HOST_ONLY;
+  bool batchInvariant = plan->flags & SACCADE_PLAN_BATCH_INVARIANT;
   if (!hostOnly) {
     SACCADE_TRY(module.prepare(device));
     if (manifest.isCpu())
@@ -88,7 +110,6 @@ Status SaccadePlan::create(SaccadeModule &module, DLDevice device,
     else
       SACCADE_TRY(module.cudaCode(device.device_id, plan->cuda));
   }
-  std::vector<int32_t> ctas;
   for (size_t e = 0; e < manifest.entries.size(); ++e) {
     int32_t wanted = capacity.ctas;
     if (!wanted && plan->cpu)
@@ -96,28 +117,66 @@ Status SaccadePlan::create(SaccadeModule &module, DLDevice device,
     else if (!wanted)
       wanted = plan->cuda->device().info().processors *
                plan->cuda->function(e).info.blocks_per_processor;
-    ctas.push_back(capacity.ctas ? wanted : std::min(wanted, kDefaultMostCtas));
+    plan->ctas.push_back(capCtas(manifest, manifest.entries[e], plan->limits,
+                                 wanted, capacity.ctas, batchInvariant));
   }
-  plan->ctas = capCtas(manifest, plan->limits, ctas);
-  SACCADE_TRY(
-      PlanMemory::layOut(manifest, plan->limits, plan->ctas, plan->memory));
+  SACCADE_TRY(PlanMemory::layOut(manifest, plan->limits, plan->ctas,
+                                 plan->memory, batchInvariant));
   if (!hostOnly)
     SACCADE_TRY(plan->allocate(capacity));
+  if (!hostOnly)
+    SACCADE_TRY(plan->clearCounters());
   plan->maps.resize(manifest.entries.size());
-  // The empty batch.
-  plan->batch.caches.resize(manifest.caches.size());
-  for (size_t e = 0; e < manifest.entries.size(); ++e)
-    plan->work.push_back(
-        planEntry(manifest, manifest.entries[e], plan->batch, 0, false));
+  plan->reserve();
   result = std::move(plan);
   return SACCADE_OK;
+}
+
+/// Makes room for any batch within the capacity, and plans the empty one.
+void SaccadePlan::reserve() {
+  const Manifest &manifest = module.manifest();
+  bool batchInvariant = flags & SACCADE_PLAN_BATCH_INVARIANT;
+  batch.reserve(manifest, limits);
+  spareBatch.reserve(manifest, limits);
+  work.resize(manifest.entries.size());
+  spareWork.resize(manifest.entries.size());
+  for (size_t e = 0; e < manifest.entries.size(); ++e) {
+    const Entry &entry = manifest.entries[e];
+    planner.reserve(manifest, entry, limits, ctas[e]);
+    WorkSize most = mostWork(manifest, entry, limits, ctas[e], batchInvariant);
+    work[e].reserve(most, ctas[e]);
+    spareWork[e].reserve(most, ctas[e]);
+    planner.plan(manifest, entry, batch, 0, false, work[e]);
+  }
+  uploaded.reserve(memory.mostRanges());
+}
+
+/// Kernels leave counters as they find them.
+Status SaccadePlan::clearCounters() {
+  if (memory.counterBytes == 0)
+    return SACCADE_OK;
+  char *counters = workspace + memory.counters;
+  if (!cuda) {
+    std::fill_n(counters, memory.counterBytes, 0);
+    return SACCADE_OK;
+  }
+  CudaScope scope(cuda->device());
+  const CudaDriver &driver = cuda->device().driver();
+  SACCADE_TRY(driver.check(
+      driver.cuMemsetD32(
+          static_cast<CUdeviceptr>(reinterpret_cast<uintptr_t>(counters)), 0,
+          memory.counterBytes / sizeof(int32_t)),
+      "cuMemsetD32 of a plan's counters"));
+  // Runs may be on streams that do not wait for the default one.
+  return driver.check(driver.cuStreamSynchronize(nullptr),
+                      "cuStreamSynchronize");
 }
 
 Status SaccadePlan::allocate(const SaccadeCapacity &capacity) {
   std::string subject =
       join("@", module.manifest().kernel, ": expects a workspace ");
   if (cuda)
-    ring.emplace(cuda->device(), memory.bytes);
+    ring.emplace(cuda->device(), memory.imageBytes);
   if (capacity.workspace) {
     if (capacity.workspace_bytes < memory.bytes)
       return fail(SACCADE_OUT_OF_CAPACITY, subject, "of ", memory.bytes,
@@ -152,25 +211,22 @@ SaccadePlan::~SaccadePlan() {
 
 Status SaccadePlan::update(const SaccadeBatch &source, void *stream) {
   const Manifest &manifest = module.manifest();
-  Batch fresh;
-  SACCADE_TRY(readBatch(manifest, source, device, limits, fresh));
-  spareWork.resize(manifest.entries.size());
+  SACCADE_TRY(readBatch(manifest, source, device, limits, spareBatch));
   for (size_t e = 0; e < manifest.entries.size(); ++e)
-    planner.plan(manifest, manifest.entries[e], fresh, ctas[e],
+    planner.plan(manifest, manifest.entries[e], spareBatch, ctas[e],
                  flags & SACCADE_PLAN_FIXED_GRID, spareWork[e]);
   if (!(flags & SACCADE_PLAN_HOST_ONLY))
-    SACCADE_TRY(upload(fresh, spareWork, stream));
-  batch = std::move(fresh);
+    SACCADE_TRY(upload(stream));
+  std::swap(batch, spareBatch);
   work.swap(spareWork);
   text.clear();
   return SACCADE_OK;
 }
 
-Status SaccadePlan::upload(const Batch &fresh,
-                           const std::vector<EntryWork> &freshWork,
-                           void *stream) {
+/// Sends the plan that is being made.
+Status SaccadePlan::upload(void *stream) {
   if (!cuda) {
-    memory.write(fresh, freshWork, workspace);
+    memory.write(spareBatch, spareWork, workspace, uploaded);
     return SACCADE_OK;
   }
   // A captured copy would read the pinned buffer at each replay, when another
@@ -189,8 +245,8 @@ Status SaccadePlan::upload(const Batch &fresh,
   }
   char *image;
   SACCADE_TRY(ring->acquire(image));
-  std::vector<PlanMemory::Range> ranges = memory.write(fresh, freshWork, image);
-  return ring->send(ranges, workspace, cudaStream);
+  memory.write(spareBatch, spareWork, image, uploaded);
+  return ring->send(uploaded, workspace, cudaStream);
 }
 
 /// Fills in what the plan knows: items, requests, and the tables of caches.
@@ -202,7 +258,9 @@ void SaccadePlan::putTables(size_t entry) {
   words[SACCADE_WORD_ITEMS] = address(memory.entries[entry].items);
   words[SACCADE_WORD_CTA_BEGIN] = address(memory.entries[entry].ctaBegin);
   words[SACCADE_WORD_REQUESTS] = address(memory.requests);
-  words[SACCADE_WORD_WORKSPACE] = 0; // no item leaves a partial state
+  words[SACCADE_WORD_WORKSPACE] = address(memory.entries[entry].states);
+  words[SACCADE_WORD_PARTIALS] = address(memory.entries[entry].partials);
+  words[SACCADE_WORD_COUNTERS] = address(memory.entries[entry].counters);
   const Manifest &manifest = module.manifest();
   for (size_t c = 0; c < manifest.caches.size(); ++c) {
     uint64_t *cache = &words[manifest.arguments[manifest.caches[c]].word];

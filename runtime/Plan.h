@@ -29,18 +29,19 @@ struct SaccadePlan {
   const std::string &describe();
 
 private:
-  SaccadePlan(SaccadeModule &module, DLDevice device)
-      : module(module), device(device) {}
+  SaccadePlan(SaccadeModule &module, DLDevice device, uint32_t flags)
+      : module(module), device(device), flags(flags),
+        planner(flags & SACCADE_PLAN_BATCH_INVARIANT) {}
+  void reserve();
+  Status clearCounters();
   Status allocate(const SaccadeCapacity &capacity);
-  Status upload(const saccade::rt::Batch &fresh,
-                const std::vector<saccade::rt::EntryWork> &freshWork,
-                void *stream);
+  Status upload(void *stream);
   void putTables(size_t entry);
 
   SaccadeModule &module;
   const DLDevice device;
+  const uint32_t flags;
   saccade::rt::Limits limits;
-  uint32_t flags = 0;
   std::vector<int32_t> ctas; ///< per entry, at most
   saccade::rt::PlanMemory memory;
   char *workspace = nullptr; ///< of the device
@@ -52,8 +53,10 @@ private:
   saccade::rt::Batch batch;
   saccade::rt::Planner planner;
   std::vector<saccade::rt::EntryWork> work; ///< per entry
-  /// Of the plan before, or of one that failed: kept for its memory.
+  /// Of the plan before, or of one that failed: kept for their memory.
+  saccade::rt::Batch spareBatch;
   std::vector<saccade::rt::EntryWork> spareWork;
+  std::vector<saccade::rt::PlanMemory::Range> uploaded;
   /// Of a run, kept for their memory.
   std::vector<uint64_t> words;
   std::vector<saccade::rt::TensorExtent> extents;

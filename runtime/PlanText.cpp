@@ -30,6 +30,9 @@ void describeEntry(const Manifest &manifest, const Entry &entry,
               entry.kind == EntryKind::Attend ? "attend" : "append", ": ",
               work.items.size(), " items on ", work.ctas(), " ctas, ",
               entry.rowsPerItem, " rows at most");
+  if (!work.partials.empty())
+    out +=
+        join(", ", work.counters, " tiles in ", work.partials.size(), " parts");
   if (entry.rowBlock)
     out += join(" within blocks of ", entry.rowBlock);
   if (entry.kind == EntryKind::Attend)
@@ -37,10 +40,13 @@ void describeEntry(const Manifest &manifest, const Entry &entry,
   out += join(", group ", entry.group, ", ", entry.kvHeads, " KV heads\n");
   if (!work.items.empty()) {
     auto [least, most] = std::ranges::minmax(work.load);
-    double sum = std::accumulate(work.load.begin(), work.load.end(), 0.0);
-    out += join("  load: least ", number(least), ", mean ",
-                number(sum / work.ctas()), ", most ", number(most), "\n");
+    double mean =
+        std::accumulate(work.load.begin(), work.load.end(), 0.0) / work.ctas();
+    out += join("  load: least ", number(least), ", mean ", number(mean),
+                ", most ", number(most), ", imbalance ",
+                number(mean > 0 ? most / mean : 1), "\n");
   }
+  KeyLine keys;
   for (int32_t cta = 0; cta < work.ctas(); ++cta) {
     out += join("  cta ", cta, ": load ", number(work.load[cta]), "\n");
     for (int32_t i = work.ctaBegin[cta]; i < work.ctaBegin[cta + 1]; ++i) {
@@ -48,11 +54,20 @@ void describeEntry(const Manifest &manifest, const Entry &entry,
       out += join("    request ", item.request, " head ", item.kv_head,
                   " rows ", range(item.row_begin, item.row_end), " keys ",
                   range(item.kv_begin, item.kv_end));
-      if (entry.kind == EntryKind::Attend)
+      if (item.partial >= 0) {
+        const SaccadePartial &partial = work.partials[item.partial];
+        keys.read(manifest, entry, batch, item.request, item.row_begin,
+                  item.row_end);
+        out +=
+            join(" in ", keys.before(item.kv_end) - keys.before(item.kv_begin),
+                 " tiles, part ", item.partial - partial.first + 1, " of ",
+                 partial.count, " in slot ", item.partial);
+      } else if (entry.kind == EntryKind::Attend) {
         out += join(" in ",
                     visitedTiles(manifest, entry, batch, item.request,
                                  item.row_begin, item.row_end),
                     " tiles");
+      }
       out += "\n";
     }
   }

@@ -4,101 +4,84 @@
 // ctas. Plain code over plain numbers, deterministic, and printable, so that a
 // plan can be read and tested without a device.
 //
-// Items are query tiles x KV heads over the whole sequence. They are dealt
-// each to the cta with the least work so far, so that no two ctas differ by
-// more than one item: section by section of KV heads, so that what ctas read at
-// a time fits in the L2 cache, and heaviest first within one (Graham's LPT
-// rule). Where items are few, tiles of fewer rows are tried: they spread over
-// more ctas, and groups of warps without rows leave the others more of a
-// processor.
+// Items are query tiles x KV heads over the whole sequence, or over a part of
+// the keys: then each part leaves a partial state, and the last one merges
+// them. Two policies deal them, over one model of cost (Blob.h, "cost"):
+//
+// - Ranges (RangePolicy.h), where tiles are light, as in decode: contiguous
+//   ranges of equal cost.
+// - Heaviest first (HeaviestFirst.h), where tiles are heavy, as in prefill:
+//   whole tiles, each to the least loaded cta. Where items are few, tiles of
+//   fewer rows are tried: they spread over more ctas, and groups of warps
+//   without rows leave the others more of a processor. Where the last cta would
+//   still end later than ranges would with all their merging, because single
+//   tiles are more than a cta's share, it is ranges here too.
+//
+// An entry says which of the two it asks for; one without partial states is
+// planned heaviest first, in whole tiles.
+//
+// A batch-invariant planner cuts each request by its own lengths alone: full
+// tiles of rows, and a single tile of rows into parts of a fixed number of KV
+// tiles (more for requests beyond kMostParts of them). Who computes an item
+// then depends on the batch, but never what an item is.
 #ifndef SACCADE_RUNTIME_PLANNER_H
 #define SACCADE_RUNTIME_PLANNER_H
 
-#include "runtime/Batch.h"
+#include "runtime/HeaviestFirst.h"
+#include "runtime/RangePolicy.h"
 
 #include <string>
 #include <vector>
 
 namespace saccade::rt {
 
-/// The work of one entry: items in the order of ctas.
-struct EntryWork {
-  std::vector<SaccadeWorkItem> items;
-  std::vector<int32_t> ctaBegin; ///< [ctas + 1] into items
-  std::vector<double> load;      ///< cost per cta
-
-  int32_t ctas() const { return static_cast<int32_t>(ctaBegin.size()) - 1; }
-};
-
-/// Items that any batch within the limits gives at most.
+/// Whole items that any batch within the limits gives at most.
 int64_t mostItems(const Entry &entry, const Limits &limits);
 
-/// KV tiles that an item of these packed rows visits, as far as the host knows:
-/// those that the bounds of the mask leave, over all that the entry folds. An
-/// append visits none.
-int64_t visitedTiles(const Manifest &manifest, const Entry &entry,
-                     const Batch &batch, int32_t request, int64_t rowBegin,
-                     int64_t rowEnd);
-
-/// The cost of an item of so many rows and keys, in the manifest's unit.
-double costOf(const Entry &entry, int64_t rows, int64_t keys);
+/// Sizes that no plan of a batch within the limits exceeds.
+WorkSize mostWork(const Manifest &manifest, const Entry &entry,
+                  const Limits &limits, int32_t ctas, bool batchInvariant);
 
 /// Plans entries. It keeps its memory from plan to plan.
 class Planner {
 public:
+  explicit Planner(bool batchInvariant = false)
+      : batchInvariant(batchInvariant) {}
+
+  /// Makes room for any batch within the limits.
+  void reserve(const Manifest &manifest, const Entry &entry,
+               const Limits &limits, int32_t ctas);
+
   /// Plans one entry for at most `ctas` ctas; exactly so many with
   /// `fixedGrid`. What `work` held is overwritten.
   void plan(const Manifest &manifest, const Entry &entry, const Batch &batch,
             int32_t ctas, bool fixedGrid, EntryWork &work);
 
 private:
-  /// Rows of one request: an item for each KV head, all of one cost.
-  struct Tile {
-    uint64_t units; ///< of cost
-    int32_t request, rowBegin, rowEnd;
-    double cost;
-  };
-  /// A request that has tiles.
-  struct Requester {
-    uint64_t heaviest; ///< units of its heaviest tile
-    int64_t bytes;     ///< of keys and values that tiles share, of a KV head
-    int32_t request, tiles;
-  };
-  /// KV heads of one request that are in one section.
-  struct Piece {
-    int32_t section, headBegin, headEnd;
-  };
-  /// Items of one tile that follow one another.
-  struct Run {
-    int32_t tile, headBegin, headEnd;
-  };
   int64_t chooseRows(const Manifest &manifest, const Entry &entry,
                      const Batch &batch, int32_t ctas, bool fixedGrid);
-  void cutTiles(const Manifest &manifest, const Entry &entry,
-                const Batch &batch, int64_t most);
+  void planHeaviestFirst(const Manifest &manifest, const Entry &entry,
+                         const Batch &batch, int32_t ctas, bool fixedGrid,
+                         EntryWork &work);
+  void planInvariant(const Manifest &manifest, const Entry &entry,
+                     const Batch &batch, int32_t ctas, bool fixedGrid,
+                     EntryWork &work);
   void dealTiles(const Manifest &manifest, const Entry &entry,
-                 const Batch &batch, int32_t ctas, EntryWork &work);
-  int measureTiles(int32_t heads);
-  void cutSections(const Manifest &manifest, const Entry &entry,
-                   const Batch &batch);
-  void orderRuns(int32_t heads);
-  void deal(size_t items, int32_t ctas, EntryWork &work);
+                 const Batch &batch, int32_t ctas, bool fixedGrid,
+                 EntryWork &work);
 
+  bool batchInvariant;
   std::vector<Tile> tiles;
-  std::vector<Requester> requesters;
-  std::vector<Piece> pieces;
-  std::vector<int32_t> firstPiece; ///< per request
-  std::vector<int32_t> sections;   ///< per section: its runs, then the next one
-  std::vector<Run> runs;           ///< section by section, heaviest first
-  std::vector<uint64_t> tree;      ///< of ctas, the least loaded at its root
-  std::vector<int32_t> owners;     ///< per item
-  std::vector<int32_t> next;       ///< per cta
+  HeaviestFirst heaviestFirst;
+  RangePolicy ranges;
+  KeyLine keys;
   EntryWork trial;
 };
 
 /// A plan of one entry, by a planner of its own.
 EntryWork planEntry(const Manifest &manifest, const Entry &entry,
-                    const Batch &batch, int32_t ctas, bool fixedGrid);
+                    const Batch &batch, int32_t ctas, bool fixedGrid,
+                    bool batchInvariant = false);
 
 /// A plan as text: entries, their ctas and items, then requests and caches.
 std::string describe(const Manifest &manifest, const Batch &batch,

@@ -74,15 +74,22 @@
  *                      (a tensor, the keys or the values of a cache) in boxes of
  *                      64 columns x heads x tokens x 1, each side 256 at most,
  *                      with the 128-byte swizzle; what lies outside reads as 0
- *       partial_floats?  floats of a partial state; absent: items fold whole
- *                      tiles, none is partial
+ *       partial_floats?  floats of a partial state, a multiple of 4, so that
+ *                      states are aligned to 16 bytes; absent: items fold whole
+ *                      tiles, none is partial. Tiles of block-sparse caches are
+ *                      never cut
  *       cost?          {"item"?: 0.0, "alpha": 1.0, "beta": 1.0}: an item costs
  *                      item + alpha * rows + beta * keys, in any unit; keys are
  *                      those of all visited tiles of kv_tile keys.
  *                      "groups"?: {"rows": 64, "keys": [0.7, 0.75, 1.0]}: rows
  *                      are computed so many at a time, side by side, and keys
  *                      cost an item with 1, 2, ... such groups at work so much
- *                      of what they cost a full one
+ *                      of what they cost a full one.
+ *                      "policy"?: "heaviest_first" (absent: this) or "ranges":
+ *                      how items are dealt, see runtime/Planner.h.
+ *                      "merge"?: what it costs a launch, at its end, that tiles
+ *                      were cut: their states are left and merged; absent: the
+ *                      time to write a state and to read it
  *
  * The bounds of a fold say which keys a tile of queries may see, so that planners
  * know what items cost: {"code": [...], "keys": [[lo, hi], ...]}. Code is a list

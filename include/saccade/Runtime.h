@@ -163,10 +163,15 @@ enum SaccadePlanFlags {
   SACCADE_PLAN_FIXED_GRID = 1,
   /* Plan and describe only: no device is touched, and runs are refused. ctas
    * must be given. */
-  SACCADE_PLAN_HOST_ONLY = 2
+  SACCADE_PLAN_HOST_ONLY = 2,
+  /* Requests are cut by their own lengths alone: into tiles of full rows, and
+   * keys at places that no other request moves. The same request then gives the
+   * same bits in any batch and at any place of it. keys must be given. */
+  SACCADE_PLAN_BATCH_INVARIANT = 4
 };
 
-/* What the largest batch needs. The workspace is allocated once, from this. */
+/* What the largest batch needs. The workspace is allocated once, from this: its
+ * size and all addresses in it depend on nothing else. */
 typedef struct SaccadeCapacity {
   int32_t requests;     /* requests of a batch */
   int32_t ctas;         /* blocks of a launch; 0: SMs x resident blocks, CPU:
@@ -176,6 +181,8 @@ typedef struct SaccadeCapacity {
                            all caches and requests together */
   int64_t row_blocks;   /* row blocks of all block-sparse caches whose table is
                            given on the host */
+  int64_t keys;         /* batch-invariant: sum of all lengths of a batch, all
+                           caches together; else unused */
   uint32_t flags;       /* SaccadePlanFlags */
   uint32_t reserved;
   void *workspace;        /* memory of the device for the plan, 16-byte
@@ -231,8 +238,10 @@ typedef struct SaccadeBatch {
   const void *reserved[3];
 } SaccadeBatch;
 
-/* Bytes of workspace that a plan of this capacity takes at most, on any
- * device. */
+/* Bytes of workspace that a plan of this capacity takes at most, on any device:
+ * its tables, and the partial states of tiles whose keys several ctas share.
+ * There are at most two such states for each cta, so a number of ctas tightens
+ * the bound (SMs x resident blocks; 0 counts with more than any device has). */
 SACCADE_API SaccadeStatus saccade_plan_bytes(const SaccadeModule *module,
                                              const SaccadeCapacity *capacity,
                                              size_t *bytes);

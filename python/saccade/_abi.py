@@ -28,7 +28,7 @@ from pathlib import Path
 
 CPU, CUDA = 1, 2  # DLDeviceType
 TENSOR, CACHE, SCALAR, TABLE = 0, 1, 2, 3  # SaccadeArgumentKind
-FIXED_GRID, HOST_ONLY = 1, 2  # SaccadePlanFlags
+FIXED_GRID, HOST_ONLY, BATCH_INVARIANT = 1, 2, 4  # SaccadePlanFlags
 KEEP_STAGES, ASSEMBLE = 1, 2  # SaccadeCompileFlags
 
 
@@ -87,6 +87,7 @@ class Capacity(Structure):
         ("query_tokens", c_int64),
         ("indices", c_int64),
         ("row_blocks", c_int64),
+        ("keys", c_int64),
         ("flags", c_uint32),
         ("reserved", c_uint32),
         ("workspace", c_void_p),

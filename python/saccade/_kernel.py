@@ -8,37 +8,20 @@ import json
 import os
 import threading
 from collections.abc import Iterable, Sequence
-from ctypes import POINTER, byref, c_char_p, c_int32, c_void_p
+from ctypes import byref, c_char_p, c_void_p
 from dataclasses import dataclass
 from typing import Any
 
 from . import _abi, _tensors
 from ._abi import lib
-
-
-@dataclass
-class Cache:
-    """The part of a batch that one cache holds: lengths, and where tokens lie.
-
-    paged: ``indices`` are page ids, one-dimensional with ``indptr`` ([requests + 1])
-    and ``last_page_len`` or ``lengths``, or two-dimensional [requests, max_pages]
-    with ``lengths``. ragged: ``indptr`` of rows, or ``lengths`` alone for rows laid
-    end to end. dense: ``lengths``. block-sparse: as ragged, and ``indices`` of key
-    blocks with ``block_rows`` ([row blocks + 1]). Tables are int32, on the host
-    (copied) or on the plan's device (used in place; keep them alive).
-    """
-
-    lengths: Any = None
-    indptr: Any = None
-    last_page_len: Any = None
-    indices: Any = None
-    block_rows: Any = None
+from ._batch import BatchView, Cache, cache_parts
 
 
 @dataclass
 class Capacity:
     """What the largest batch of a plan needs; 0 means "as this batch".
 
+    ``keys``, the sum of all lengths, is used by batch-invariant plans alone.
     ``fixed_grid`` keeps addresses and the launch as they are from one update to the
     next, so that a captured CUDA graph replays with the next plan.
     """
@@ -47,6 +30,7 @@ class Capacity:
     query_tokens: int = 0
     indices: int = 0
     row_blocks: int = 0
+    keys: int = 0
     ctas: int = 0
     fixed_grid: bool = False
 
@@ -183,104 +167,6 @@ def _compile_until(text: str, until: str, **fields: Any) -> tuple[bytes, dict]:
         lib.saccade_compilation_destroy(handle)
 
 
-class BatchView:
-    """A SaccadeBatch over the arrays of a batch, which it keeps alive."""
-
-    def __init__(self, caches: list[dict], q_lens: Any, q_indptr: Any, parts: Any):
-        self.kept: list[Any] = []
-        self.struct = _abi.Batch()
-        if (q_lens is None) == (q_indptr is None):
-            raise TypeError("expects either q_lens or q_indptr")
-        if q_lens is not None:
-            self.q_lens = _tensors.int32(q_lens, "q_lens")
-            self.struct.q_len = self._pointer(self.q_lens)
-        else:
-            indptr = _tensors.int32(q_indptr, "q_indptr")
-            if indptr.size == 0:
-                raise _abi.InvalidArgument("'q_indptr': expects at least one entry")
-            self.struct.q_indptr = self._pointer(indptr)
-            self.q_lens = indptr[1:] - indptr[:-1]
-        self.requests = len(self.q_lens)
-        self.struct.requests = self.requests
-        self.struct.num_caches = len(caches)
-        self.indices = self.row_blocks = 0
-        self.on_device: list[Any] = []
-        structs = (_abi.CacheBatch * max(1, len(caches)))()
-        for argument, part, struct in zip(
-            caches, self._parts(caches, parts), structs, strict=False
-        ):
-            self._fill(struct, argument["name"], part)
-        self.kept.append(structs)
-        self.struct.caches = structs
-
-    @staticmethod
-    def _parts(caches: list[dict], parts: Any) -> list[Cache]:
-        names = [cache["name"] for cache in caches]
-        if isinstance(parts, Cache):
-            parts = [parts]
-        if isinstance(parts, dict):
-            if set(parts) != set(names):
-                raise TypeError(f"expects caches {names}, but got {sorted(parts)}")
-            parts = [parts[name] for name in names]
-        parts = list(parts)
-        if len(parts) != len(names):
-            raise TypeError(
-                f"expects one part of the batch for each of the caches {names}, "
-                f"but got {len(parts)}"
-            )
-        return parts
-
-    def _pointer(self, array: Any):
-        self.kept.append(array)
-        address = array.__array_interface__["data"][0]
-        return ctypes.cast(c_void_p(address), POINTER(c_int32))
-
-    def _fill(self, struct: _abi.CacheBatch, name: str, part: Cache) -> None:
-        for field in ("lengths", "indptr", "last_page_len"):
-            values = getattr(part, field)
-            if values is None:
-                continue
-            array = _tensors.int32(values, f"{name}.{field}")
-            wanted = self.requests + (field == "indptr")
-            if len(array) != wanted:
-                raise _abi.InvalidArgument(
-                    f"'{name}.{field}': expects {wanted} entries, but got {len(array)}"
-                )
-            setattr(struct, field, self._pointer(array))
-        for field in ("indices", "block_rows"):
-            values = getattr(part, field)
-            if values is None:
-                continue
-            if isinstance(values, (list, tuple)) or _tensors.on_host(values):
-                # Copied into the plan, so other integers may be converted first.
-                values = _tensors.int32(values, f"{name}.{field}", rank=2)
-            view = _tensors.View()
-            setattr(struct, field, view.show(values, "i32", f"{name}.{field}"))
-            self.kept += [view, values]
-            if not _tensors.on_host(values):
-                self.on_device.append(values)
-                continue
-            size = 1
-            for extent in values.shape:
-                size *= extent
-            if field == "indices":
-                self.indices += size
-            else:
-                self.row_blocks += size
-
-
-def _cache_parts(caches: Any, **single: Any) -> Any:
-    """The parts of a batch: those of `caches`, or one made of keywords."""
-    given = {key: value for key, value in single.items() if value is not None}
-    if caches is not None:
-        if given:
-            raise TypeError(
-                "expects either caches= or lengths and tables of the only one"
-            )
-        return caches
-    return [Cache(**given)] if given else []
-
-
 class Kernel:
     """A compiled kernel. Make plans with it and run them.
 
@@ -326,6 +212,7 @@ class Kernel:
         capacity: Capacity | None = None,
         device: str | None = None,
         host_only: bool = False,
+        batch_invariant: bool = False,
         stream: int = 0,
     ) -> Plan:
         """Plans a batch.
@@ -337,8 +224,10 @@ class Kernel:
         capacity: of the batches that the plan is to hold later; see Plan.update.
         device: where to run (default: what the kernel was compiled for).
         host_only: plan and describe only, without a device; give capacity.ctas.
+        batch_invariant: cut each request by its own lengths alone, so that it gives
+            the same bits in any batch and at any place of it. It costs balance.
         """
-        parts = _cache_parts(
+        parts = cache_parts(
             caches,
             lengths=kv_lens,
             indptr=kv_indptr,
@@ -354,7 +243,10 @@ class Kernel:
                     f"expects a device that can run {self.target}, but got none"
                 )
             where = _abi.DLDevice(_abi.CPU, 0)
-        return Plan(self, where, batch, capacity or Capacity(), host_only, stream)
+        flags = (_abi.HOST_ONLY if host_only else 0) | (
+            _abi.BATCH_INVARIANT if batch_invariant else 0
+        )
+        return Plan(self, where, batch, capacity or Capacity(), flags, stream)
 
     def run(
         self,
@@ -520,7 +412,7 @@ class Plan:
         device: _abi.DLDevice,
         batch: BatchView,
         capacity: Capacity,
-        host_only: bool,
+        flags: int,
         stream: int,
     ):
         self.kernel = kernel
@@ -531,9 +423,9 @@ class Plan:
             query_tokens=capacity.query_tokens or int(batch.q_lens.sum()),
             indices=capacity.indices or batch.indices,
             row_blocks=capacity.row_blocks or batch.row_blocks,
+            keys=capacity.keys or batch.keys(kernel._caches),
             ctas=capacity.ctas,
-            flags=(_abi.FIXED_GRID if capacity.fixed_grid else 0)
-            | (_abi.HOST_ONLY if host_only else 0),
+            flags=flags | (_abi.FIXED_GRID if capacity.fixed_grid else 0),
         )
         lib.saccade_plan_create(
             kernel._module, device, byref(struct), byref(self._handle)
@@ -561,7 +453,7 @@ class Plan:
     ) -> None:
         """Plans the next batch in the same memory; arguments as for Kernel.plan.
         Raises OutOfCapacity, and keeps the old batch, if it does not fit."""
-        parts = _cache_parts(
+        parts = cache_parts(
             caches,
             lengths=kv_lens,
             indptr=kv_indptr,

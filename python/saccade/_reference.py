@@ -12,7 +12,8 @@ import numpy as np
 
 from . import _abi
 from ._abi import lib
-from ._kernel import BatchView, Cache, Frame, _cache_parts, _compile_until, read_spec
+from ._batch import BatchView, Cache, cache_parts
+from ._kernel import Frame, _compile_until, read_spec
 
 
 def reference(
@@ -45,7 +46,7 @@ def reference(
     results = [result for result in report["results"] if result["kind"] != "cache"]
     if len(args) != len(arguments):
         raise TypeError(f"expects {len(arguments)} arguments, but got {len(args)}")
-    parts = _cache_parts(
+    parts = cache_parts(
         caches,
         lengths=kv_lens,
         indptr=kv_indptr,

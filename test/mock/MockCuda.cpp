@@ -7,6 +7,7 @@
 
 #include "runtime/CudaDriver.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -217,6 +218,11 @@ CUresult cuMemcpyAsync(CUdeviceptr to, CUdeviceptr from, size_t bytes,
   later([=] {
     memcpy(reinterpret_cast<void *>(to), reinterpret_cast<void *>(from), bytes);
   });
+  return 0;
+}
+CUresult cuMemsetD32_v2(CUdeviceptr to, unsigned value, size_t count) {
+  MOCK(cuMemsetD32);
+  std::fill_n(reinterpret_cast<unsigned *>(to), count, value);
   return 0;
 }
 CUresult cuStreamSynchronize(CUstream) {

@@ -86,6 +86,7 @@ class Capacity(Structure):
         ("query_tokens", c_int64),
         ("indices", c_int64),
         ("row_blocks", c_int64),
+        ("keys", c_int64),
         ("flags", ctypes.c_uint32),
         ("reserved", ctypes.c_uint32),
         ("workspace", c_void_p),

@@ -44,6 +44,9 @@ SaccadeModule *load(const json &manifest, SaccadeCpuEntry entry) {
   return module;
 }
 
+/// Plans with parts, so far.
+int cutPlans = 0;
+
 /// Random requests, their keys and values as plain rows, and the right answer.
 struct Problem {
   std::vector<int32_t> qLen, lengths;
@@ -51,11 +54,11 @@ struct Problem {
   std::vector<std::vector<std::vector<int32_t>>>
       keyBlocks; ///< [request][block]
 
-  explicit Problem(int seed, bool sparse) {
+  Problem(int seed, bool sparse, int longest = 30, int tokensBelow = 7) {
     std::mt19937 random(seed);
     for (int r = 0; r < 6; ++r) {
-      qLen.push_back(random() % 4 == 0 ? 0 : random() % 7);
-      lengths.push_back(random() % 4 == 0 ? 0 : random() % 30);
+      qLen.push_back(random() % 4 == 0 ? 0 : random() % tokensBelow);
+      lengths.push_back(random() % 4 == 0 ? 0 : random() % longest);
       tokens += qLen[r];
       rows += lengths[r];
       auto &blocks = keyBlocks.emplace_back((qLen[r] + 1) / 2);
@@ -95,9 +98,16 @@ void randomise(Tensor<float> &tensor, std::mt19937 &random) {
     x = float(random() % 2001) / 1000 - 1;
 }
 
+/// How tiles may be cut by keys.
+enum class Cut { Never, HeaviestFirst, Ranges, Invariant };
+
 template <Kind kind>
-void checkLayout(const char *layout, int seed, int32_t ctas) {
-  Problem p(seed, kind == Kind::BlockSparse);
+void checkLayout(const char *layout, int seed, int32_t ctas,
+                 Cut cut = Cut::Never) {
+  // Batch-invariant plans cut single tiles of rows, far apart.
+  bool far = cut == Cut::Invariant;
+  int32_t longest = cut == Cut::Never ? 30 : far ? 9000 : 200;
+  Problem p(seed, kind == Kind::BlockSparse, longest, far ? 3 : 7);
   std::mt19937 random(seed);
   Tensor<float> q({p.tokens + 1, 4, 8}), k({p.rows + 1, 2, 8}),
       v({p.rows + 1, 2, 8});
@@ -114,8 +124,8 @@ void checkLayout(const char *layout, int seed, int32_t ctas) {
   for (int32_t i = 0; i < pages; ++i)
     order.push_back(i);
   std::shuffle(order.begin(), order.end(), random);
-  Tensor<float> pool({pages + 1, 2, 4, 2, 8}, NAN), denseK({6, 30, 2, 8}, NAN),
-      denseV({6, 30, 2, 8}, NAN);
+  Tensor<float> pool({pages + 1, 2, 4, 2, 8}, NAN),
+      denseK({6, longest, 2, 8}, NAN), denseV({6, longest, 2, 8}, NAN);
   Tensor<int32_t> ids(std::vector<int64_t>{pages});
   ids.data = order;
   ids.view.data = ids.data.data();
@@ -142,9 +152,9 @@ void checkLayout(const char *layout, int seed, int32_t ctas) {
           for (int half = 0; half < 2; ++half)
             pool.data[(((page * 2 + half) * 4 + key % 4) * 2 + h) * 8 + d] =
                 (half ? v : k).data[(row * 2 + h) * 8 + d];
-          denseK.data[((r * 30 + key) * 2 + h) * 8 + d] =
+          denseK.data[((r * longest + key) * 2 + h) * 8 + d] =
               k.data[(row * 2 + h) * 8 + d];
-          denseV.data[((r * 30 + key) * 2 + h) * 8 + d] =
+          denseV.data[((r * longest + key) * 2 + h) * 8 + d] =
               v.data[(row * 2 + h) * 8 + d];
         }
   if (kind == Kind::Paged) {
@@ -161,9 +171,21 @@ void checkLayout(const char *layout, int seed, int32_t ctas) {
   json object = manifest(layout);
   if (kind == Kind::BlockSparse)
     object["entries"][0]["row_block"] = 4;
+  if (cut != Cut::Never) {
+    json &entry = object["entries"][0];
+    entry["partial_floats"] = PlainKernel::kPartialFloats;
+    entry["kv_tile"] = 2;
+    entry["cost"] = {
+        {"alpha", 0},
+        {"beta", 1},
+        {"policy", cut == Cut::Ranges ? "ranges" : "heaviest_first"}};
+  }
   SaccadeModule *module = load(object, PlainKernel::run<kind>);
   REQUIRE(module);
   SaccadeCapacity capacity = {};
+  if (cut == Cut::Invariant)
+    capacity.flags = SACCADE_PLAN_BATCH_INVARIANT;
+  capacity.keys = std::max(p.rows, 1);
   capacity.requests = 6;
   capacity.ctas = ctas;
   capacity.query_tokens = p.tokens;
@@ -179,7 +201,15 @@ void checkLayout(const char *layout, int seed, int32_t ctas) {
   REQUIRE(saccade_plan_update(plan, &batch, nullptr) == SACCADE_OK);
   SaccadeArgument values[] = {asTensor(q), cacheValue, asReal(0.5), asTensor(o),
                               asTensor(lse)};
-  REQUIRE(saccade_run(plan, values, 5, nullptr) == SACCADE_OK);
+  // Counters are as they were after a run, so another one is as good.
+  for (int again = 0; again < (cut == Cut::Never ? 1 : 2); ++again) {
+    std::ranges::fill(o.data, NAN);
+    std::ranges::fill(lse.data, NAN);
+    REQUIRE(saccade_run(plan, values, 5, nullptr) == SACCADE_OK);
+  }
+  if (std::string(saccade_plan_describe(plan)).find(" part 2 of ") !=
+      std::string::npos)
+    ++cutPlans;
 
   for (int32_t r = 0, row = 0, first = 0; r < 6; first += p.lengths[r], ++r)
     for (int32_t t = 0; t < p.qLen[r]; ++t, ++row)
@@ -212,6 +242,21 @@ TEST_CASE("cpu: a plain kernel computes attention over every layout") {
       checkLayout<Kind::Paged>("paged", seed, ctas);
       checkLayout<Kind::BlockSparse>("block_sparse", seed, ctas);
     }
+}
+
+TEST_CASE("cpu: parts of tiles are merged into the same attention") {
+  for (Cut cut : {Cut::HeaviestFirst, Cut::Ranges, Cut::Invariant}) {
+    cutPlans = 0;
+    for (int seed = 0; seed < 8; ++seed)
+      for (int32_t ctas : {0, 2, 5, 40}) {
+        checkLayout<Kind::Ragged>("ragged", seed, ctas, cut);
+        checkLayout<Kind::Dense>("dense", seed, ctas, cut);
+        checkLayout<Kind::Paged>("paged", seed, ctas, cut);
+        checkLayout<Kind::BlockSparse>("block_sparse", seed, ctas, cut);
+      }
+    CAPTURE(int(cut));
+    CHECK(cutPlans > 10);
+  }
 }
 
 TEST_CASE("cpu: the C API refuses null pointers and wrong devices") {

@@ -110,6 +110,41 @@ TEST_CASE("manifest: a returned cache has no words") {
                         "cache, but got 0"));
 }
 
+TEST_CASE("manifest: partial states and policies") {
+  json object = manifest();
+  CHECK(parsed(object).entries[0].partialFloats == 0);
+  json &entry = object["entries"][0];
+  entry["partial_floats"] = 40;
+  entry["cost"] = {{"alpha", 2}, {"beta", 1}};
+  Manifest sample = parsed(object);
+  CHECK(sample.entries[0].partialFloats == 40);
+  CHECK(sample.entries[0].isSplittable(sample));
+  CHECK(sample.entries[0].policy == Policy::HeaviestFirst);
+  CHECK(sample.entries[0].mergeCost < 0);
+  entry["cost"]["policy"] = "ranges";
+  entry["cost"]["merge"] = 192;
+  sample = parsed(object);
+  CHECK(sample.entries[0].policy == Policy::Ranges);
+  CHECK(sample.entries[0].mergeCost == 192);
+  entry["cost"]["merge"] = -1;
+  CHECK(refuses(object, "expects 'entries[0].cost.merge' to be a number in "
+                        "0..1e12, but got -1"));
+  entry["cost"]["policy"] = "luck";
+  CHECK(refuses(object, "expects 'entries[0].cost.policy' to be one of "
+                        "'heaviest_first', 'ranges', but got \"luck\""));
+  entry.erase("cost");
+  entry["partial_floats"] = 42;
+  CHECK(refuses(object, "expects 'entries[0].partial_floats' to be a multiple "
+                        "of 4, but got 42"));
+  entry["partial_floats"] = 0;
+  CHECK(refuses(object, "expects 'entries[0].partial_floats' to be an integer "
+                        "in 4..16777216, but got 0"));
+  entry["partial_floats"] = 40;
+  entry["kind"] = "append";
+  CHECK(refuses(object, "expects 'entries[0].partial_floats' to be left out of "
+                        "an append, but got 40"));
+}
+
 TEST_CASE("manifest: says what is wrong") {
   Manifest ignored;
   CHECK(failed(parseManifest("{", 1, ignored), SACCADE_BAD_BLOB,

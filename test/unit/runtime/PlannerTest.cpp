@@ -4,10 +4,8 @@
 // tiles stay in their row blocks or end with the request, items cost the tiles
 // that their queries see, no cta is ahead by more than one item, the same batch
 // gives the same plan, and no batch exceeds what the capacity promised.
-#include "runtime/Planner.h"
 #include "runtime/PlanMemory.h"
-#include "test/unit/Test.h"
-#include "test/unit/runtime/Samples.h"
+#include "test/unit/runtime/PlanLaws.h"
 
 #include <algorithm>
 #include <chrono>
@@ -20,20 +18,6 @@ using namespace saccade::rt;
 using namespace saccade::test;
 
 namespace {
-
-Batch makeBatch(const Manifest &manifest, const std::vector<int32_t> &qLen,
-                const std::vector<int32_t> &kvLen) {
-  SaccadeCacheBatch caches[1] = {};
-  caches[0].lengths = kvLen.data();
-  SaccadeBatch source = {};
-  source.requests = static_cast<int32_t>(qLen.size());
-  source.num_caches = 1;
-  source.q_len = qLen.data();
-  source.caches = caches;
-  Batch batch;
-  REQUIRE(readBatch(manifest, source, kHost, kRoomy, batch) == SACCADE_OK);
-  return batch;
-}
 
 void checkLaws(const Manifest &sample, const Batch &batch,
                const EntryWork &work, int32_t ctas, bool fixedGrid) {
@@ -100,13 +84,6 @@ void checkLaws(const Manifest &sample, const Batch &batch,
   }
 }
 
-bool same(const EntryWork &a, const EntryWork &b) {
-  return a.ctaBegin == b.ctaBegin && a.items.size() == b.items.size() &&
-         (a.items.empty() ||
-          memcmp(a.items.data(), b.items.data(),
-                 a.items.size() * sizeof(SaccadeWorkItem)) == 0);
-}
-
 } // namespace
 
 TEST_CASE("planner: random batches obey the laws") {
@@ -134,43 +111,6 @@ TEST_CASE("planner: random batches obey the laws") {
     CHECK(int64_t(work.items.size()) <= mostItems(entry, tight));
   }
 }
-
-namespace {
-
-/// A mask, and the bounds that the compiler derives from it.
-struct Mask {
-  const char *name;
-  bool (*sees)(int query, int key);
-  json bounds;
-};
-
-const Mask kMasks[] = {
-    {"causal", [](int q, int k) { return k <= q; },
-     json::parse(R"({"code": ["query_last", 1, ["add", 0, 1], 0],
-                     "keys": [[3, 2]]})")},
-    {"window", [](int q, int k) { return k <= q && q - k < 20; },
-     json::parse(R"({"code": ["query_first", 19, ["sub", 0, 1], "query_last",
-                              1, ["add", 3, 4]], "keys": [[2, 5]]})")},
-    {"prefix", [](int q, int k) { return k <= q || k < 50; },
-     json::parse(R"({"code": ["query_last", 1, ["add", 0, 1], 50,
-                              ["max", 2, 3], 0], "keys": [[5, 4]]})")},
-    {"sinks", [](int q, int k) { return k <= q && (k < 6 || q - k < 20); },
-     json::parse(R"({"code": ["query_last", 1, ["add", 0, 1], 6,
-                              ["min", 3, 2], "query_first", 19, ["sub", 5, 6],
-                              ["max", 7, 4], 0], "keys": [[9, 4], [8, 2]]})")},
-    {"chunks", [](int q, int k) { return k / 16 == q / 16; },
-     json::parse(R"({"code": ["query_first", 16, ["floordiv", 0, 1],
-                              ["mul", 2, 1], "query_last", ["floordiv", 4, 1],
-                              ["mul", 5, 1], ["add", 6, 1]],
-                     "keys": [[3, 7]]})")}};
-
-Manifest masked(const char *layout, const json &bounds) {
-  json object = manifest(layout);
-  object["entries"][0]["folds"] = {{{"cache", 1}, {"bounds", bounds}}};
-  return parsed(object);
-}
-
-} // namespace
 
 TEST_CASE("planner: items cost the tiles that their queries see") {
   std::mt19937 random(11);
@@ -440,7 +380,7 @@ TEST_CASE("planner: text form") {
   CHECK(describe(sample, batch, work) ==
         R"(plan @sample: 2 requests, 4 query tokens, 30 keys
 entry @attend attend: 6 items on 3 ctas, 4 rows at most, tiles of 4 keys, group 2, 2 KV heads
-  load: least 32, mean 34.6667, most 36
+  load: least 32, mean 34.6667, most 36, imbalance 1.03846
   cta 0: load 36
     request 1 head 0 rows [0, 2) keys [0, 20) in 5 tiles
     request 0 head 0 rows [0, 2) keys [0, 10) in 3 tiles
