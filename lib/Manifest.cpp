@@ -210,6 +210,10 @@ void saccade::readFolds(attn::KernelOp kernel, Signature &signature) {
   });
 }
 
+/// Entries of at most so many rows an item, if they can be split, are planned
+/// as ranges of keys.
+static constexpr int64_t kRowsOfRanges = 64;
+
 json::Object saccade::describeEntry(tile::EntryOp entry,
                                     const Signature &signature, size_t index) {
   tile::ItemsAttr items = entry.getItems();
@@ -227,12 +231,23 @@ json::Object saccade::describeEntry(tile::EntryOp entry,
     object["caches"] = json::Array(signature.attended);
   if (!append)
     object["folds"] = json::Array(signature.folds);
-  if (std::optional<ItemCost> cost = costOfItems(entry))
-    object["cost"] = json::Object{
-        {"item", cost->item},
-        {"alpha", cost->row},
-        {"beta", cost->key},
+  if (auto floats = entry->getAttrOfType<IntegerAttr>(tile::kPartialFloatsAttr))
+    object["partial_floats"] = floats.getInt();
+  json::Object cost;
+  if (std::optional<ItemCost> known = costOfItems(entry))
+    cost = json::Object{
+        {"item", known->item},
+        {"alpha", known->row},
+        {"beta", known->key},
         {"groups", json::Object{{"rows", tile::kGroupRows},
-                                {"keys", json::Array(cost->groups)}}}};
+                                {"keys", json::Array(known->groups)}}}};
+  // Few rows and many keys: items are cut where each CTA's share ends.
+  if (object.get("partial_floats") && items.getRows() <= kRowsOfRanges) {
+    cost["policy"] = "ranges";
+    if (!cost.get("alpha"))
+      cost["alpha"] = cost["beta"] = 1.0;
+  }
+  if (!cost.empty())
+    object["cost"] = std::move(cost);
   return object;
 }

@@ -32,9 +32,11 @@
 namespace saccade::tile {
 
 /// Discardable attributes of an entry, and of the function that it becomes: its
-/// argument words, the bytes of shared memory that a CTA needs, the word where
-/// tensor maps begin, and for each of them {word, heads, tokens} of its box.
+/// argument words, the floats of a partial state, the bytes of shared memory
+/// that a CTA needs, the word where tensor maps begin, and for each of them
+/// {word, heads, tokens} of its box.
 inline constexpr llvm::StringLiteral kWordsAttr = "tile.words";
+inline constexpr llvm::StringLiteral kPartialFloatsAttr = "tile.partial_floats";
 inline constexpr llvm::StringLiteral kSharedBytesAttr = "tile.shared_bytes";
 inline constexpr llvm::StringLiteral kMapWordAttr = "tile.map_word";
 inline constexpr llvm::StringLiteral kTensorMapsAttr = "tile.tensor_maps";

@@ -31,6 +31,13 @@ public:
   /// The state of both caches.
   TileState merge(mlir::ImplicitLocOpBuilder &b, const TileState &lhs,
                   const TileState &rhs);
+  /// The states of the item's rows over all of their keys, and whether they are
+  /// there (i1): not where the item is one of several parts, and another part
+  /// is done later. Parts meet in their slots; states must have equal places.
+  std::pair<llvm::SmallVector<TileState>, mlir::Value>
+  joinParts(mlir::ImplicitLocOpBuilder &b, llvm::ArrayRef<TileState> states);
+  /// The floats of a slot for such states.
+  static int64_t partialFloats(llvm::ArrayRef<TileState> states);
   /// Writes the output, and the LSE if there is one, of a finished state; the
   /// words are those of the results they are returned as.
   void finish(mlir::ImplicitLocOpBuilder &b, attn::FinishOp finish,
@@ -60,6 +67,10 @@ private:
                  Logits logits, mlir::Value valueTile, TileState state);
   /// Whether tiles come by tensor maps.
   bool copiesBoxes() const;
+  /// Whether each warp folds keys of its own.
+  bool dealsKeys() const;
+  /// The state of all warps, where each has one of the keys dealt to it.
+  TileState combineWarps(mlir::ImplicitLocOpBuilder &b, const TileState &state);
   TileState emptyState(mlir::ImplicitLocOpBuilder &b, int64_t valueDim,
                        attn::Normalizer normalizer);
   llvm::SmallVector<mlir::Value> bounds(mlir::ImplicitLocOpBuilder &b,

@@ -44,11 +44,12 @@ static void convertAppend(ImplicitLocOpBuilder &b, StringRef name,
                           tile::ScheduleAttr schedule) {
   OpBuilder::InsertionGuard guard(b);
   attn::LayoutType cache = append.getCache().getType();
-  // Rows are only moved: no roles are needed for that.
-  if (schedule.getPipeline())
-    schedule = tile::ScheduleAttr::get(b.getContext(), /*rows=*/64,
-                                       /*keys=*/64, /*warps=*/4,
-                                       schedule.getWeights());
+  // Rows are only moved: no roles are needed for that, and nothing is split.
+  bool roles = bool(schedule.getPipeline());
+  schedule = tile::ScheduleAttr::get(
+      b.getContext(), roles ? 64 : schedule.getRows(),
+      roles ? 64 : schedule.getKeys(), roles ? 4 : schedule.getWarps(),
+      schedule.getWeights());
   auto items =
       tile::ItemsAttr::get(b.getContext(), schedule.getRows(), /*group=*/1,
                            cache.getHeads(), schedule.getKeys(),
@@ -66,6 +67,33 @@ static int64_t rowBlock(attn::KernelOp kernel, int64_t group) {
     if (auto sparse = dyn_cast<attn::BlockSparseType>(cache.getType()))
       block = std::gcd(block, sparse.getBlockRows() * group);
   return block;
+}
+
+/// Finishes the states of an item that may hold a part of the keys: with all of
+/// them, and at the item that has them all.
+static void finishParts(
+    ImplicitLocOpBuilder &b, AttendEmitter &emitter,
+    ArrayRef<attn::FinishOp> finishes, const DenseMap<Value, TileState> &states,
+    llvm::function_ref<void(attn::FinishOp, const TileState &)> finish) {
+  llvm::SmallSetVector<Value, 2> finished;
+  for (attn::FinishOp op : finishes)
+    finished.insert(op.getState());
+  SmallVector<TileState> own;
+  for (Value state : finished)
+    own.push_back(states.lookup(state));
+  auto [whole, isWhole] = emitter.joinParts(b, own);
+  b.getInsertionBlock()
+      ->getParentOp()
+      ->getParentOfType<tile::EntryOp>()
+      ->setAttr(tile::kPartialFloatsAttr,
+                b.getI64IntegerAttr(AttendEmitter::partialFloats(own)));
+  auto branch = scf::IfOp::create(b, isWhole, /*withElseRegion=*/false);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(branch.thenBlock());
+  for (attn::FinishOp op : finishes) {
+    auto place = llvm::find(finished, op.getState()) - finished.begin();
+    finish(op, whole[place]);
+  }
 }
 
 static void convertAttends(ImplicitLocOpBuilder &b, attn::KernelOp kernel,
@@ -104,7 +132,15 @@ static void convertAttends(ImplicitLocOpBuilder &b, attn::KernelOp kernel,
     return std::nullopt;
   };
 
+  auto finish = [&](attn::FinishOp finish, const TileState &state) {
+    b.setLoc(finish.getLoc());
+    emitter.finish(b, finish, state, resultWord(finish.getOutput()),
+                   finish.getLse() ? resultWord(finish.getLse())
+                                   : std::nullopt);
+  };
+
   DenseMap<Value, TileState> states;
+  SmallVector<attn::FinishOp> finishes;
   for (Operation &op : kernel.getBody().front()) {
     b.setLoc(op.getLoc());
     llvm::TypeSwitch<Operation *>(&op)
@@ -115,13 +151,15 @@ static void convertAttends(ImplicitLocOpBuilder &b, attn::KernelOp kernel,
           states[merge.getResult()] = emitter.merge(
               b, states.lookup(merge.getLhs()), states.lookup(merge.getRhs()));
         })
-        .Case([&](attn::FinishOp finish) {
-          emitter.finish(b, finish, states.lookup(finish.getState()),
-                         resultWord(finish.getOutput()),
-                         finish.getLse() ? resultWord(finish.getLse())
-                                         : std::nullopt);
+        .Case([&](attn::FinishOp op) {
+          if (schedule.getSplits())
+            finishes.push_back(op);
+          else
+            finish(op, states.lookup(op.getState()));
         });
   }
+  if (!finishes.empty())
+    finishParts(b, emitter, finishes, states, finish);
 }
 
 namespace {

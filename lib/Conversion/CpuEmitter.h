@@ -108,6 +108,9 @@ public:
   /// An empty buffer for the transpose of a tile.
   Buffer allocateTransposed(int64_t rows, int64_t columns);
 
+  /// Counts this CTA at a counter; whether it is the last of all.
+  mlir::Value arrive(tile::ArriveOp op);
+
   //===--- Regions
   //---------------------------------------------------------===//
 

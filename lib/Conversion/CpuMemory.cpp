@@ -118,3 +118,13 @@ void CpuEmitter::storeTile(tile::StoreOp op, const Buffer &from, Value rows) {
     });
   });
 }
+
+Value CpuEmitter::arrive(tile::ArriveOp op) {
+  Value counter = at(op->getOperand(0), b.getI32Type(), op.getIndex());
+  Value highest = Scalar{&b, op.getCount()} - 1;
+  // The last one finds the highest number and leaves 0.
+  Value before =
+      LLVM::AtomicRMWOp::create(b, LLVM::AtomicBinOp::uinc_wrap, counter,
+                                highest, LLVM::AtomicOrdering::seq_cst);
+  return arith::CmpIOp::create(b, arith::CmpIPredicate::eq, before, highest);
+}

@@ -409,8 +409,9 @@ TileState AttendEmitter::fold(ImplicitLocOpBuilder &b, attn::AttendOp attend) {
     scf::YieldOp::create(b, next);
   }
   ValueRange results = loop.getResults();
-  return {softmax ? results[0] : Value(), softmax ? results[1] : Value(),
-          results.back()};
+  TileState folded{softmax ? results[0] : Value(),
+                   softmax ? results[1] : Value(), results.back()};
+  return dealsKeys() ? combineWarps(b, folded) : folded;
 }
 
 TileState AttendEmitter::merge(ImplicitLocOpBuilder &b, const TileState &lhs,

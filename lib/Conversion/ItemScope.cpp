@@ -23,7 +23,7 @@ ItemScope::ItemScope(ImplicitLocOpBuilder &b, Value words, ValueRange item,
                      int64_t group, int64_t queryHeads)
     : words(words), group(group), queryHeads(queryHeads), request{&b, item[0]},
       kvHead{&b, item[1]}, rowBegin{&b, item[2]}, rowEnd{&b, item[3]},
-      kvBegin{&b, item[4]}, kvEnd{&b, item[5]} {
+      kvBegin{&b, item[4]}, kvEnd{&b, item[5]}, partial{&b, item[6]} {
   Type i32 = b.getI32Type();
   qBegin = REQUEST_FIELD(b, words, request, q_begin, i32);
   qLen = REQUEST_FIELD(b, words, request, q_len, i32);
@@ -32,9 +32,9 @@ ItemScope::ItemScope(ImplicitLocOpBuilder &b, Value words, ValueRange item,
 
 ItemScope ItemScope::in(ImplicitLocOpBuilder &b) const {
   ItemScope scope = *this;
-  for (Scalar *s :
-       {&scope.request, &scope.kvHead, &scope.rowBegin, &scope.rowEnd,
-        &scope.kvBegin, &scope.kvEnd, &scope.qBegin, &scope.qLen, &scope.kvLen})
+  for (Scalar *s : {&scope.request, &scope.kvHead, &scope.rowBegin,
+                    &scope.rowEnd, &scope.kvBegin, &scope.kvEnd, &scope.partial,
+                    &scope.qBegin, &scope.qLen, &scope.kvLen})
     s->b = &b;
   return scope;
 }

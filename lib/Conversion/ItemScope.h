@@ -21,7 +21,8 @@ struct ItemScope {
   int64_t group;      // packed rows a query token
   int64_t queryHeads; // entries of per-head tables
   Scalar request, kvHead, rowBegin, rowEnd, kvBegin, kvEnd; // i32
-  Scalar qBegin, qLen, kvLen;                               // i32
+  Scalar partial;             // i32, the slot of the partial state or -1
+  Scalar qBegin, qLen, kvLen; // i32
 
   /// Row `row` of the tile, as a packed row, its token, its query head; whether
   /// it is there; its query's position.

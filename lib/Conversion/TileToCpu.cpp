@@ -136,6 +136,11 @@ LogicalResult EntryLowering::lower(Operation *op) {
         finish(op, to);
         return success();
       })
+      .Case([&](tile::ArriveOp arrive) {
+        arrive.getLast().replaceAllUsesWith(e.arrive(arrive));
+        done.push_back(op);
+        return success();
+      })
       .Default([&](Operation *other) -> LogicalResult {
         if (isa<tile::LookupOp, scf::YieldOp>(other) ||
             (llvm::none_of(other->getOperands(), isTile) &&

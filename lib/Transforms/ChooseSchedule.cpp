@@ -65,9 +65,13 @@ struct ChooseSchedule : saccade::impl::ChooseSchedulePassBase<ChooseSchedule> {
   /// Whether a schedule that is given can run on the target. What depends on
   /// the tiles of an entry, such as their bytes, is found when they are placed.
   LogicalResult verifyFits(tile::ScheduleAttr given, const Shape &shape) {
+    attn::KernelOp kernel = getOperation();
+    if (given && given.getSplits() && !canSplit())
+      return kernel.emitOpError(
+          "expects caches whose keys lie in the order of their positions to "
+          "split them, but got a block-sparse one");
     if (!given || !given.getPipeline())
       return success();
-    attn::KernelOp kernel = getOperation();
     if (target != "sm_90a")
       return kernel.emitOpError("expects sm_90a for a pipeline, but the target "
                                 "is ")
@@ -82,13 +86,20 @@ struct ChooseSchedule : saccade::impl::ChooseSchedulePassBase<ChooseSchedule> {
     return success();
   }
 
+  /// Whether the keys of an item are a range of every cache, which can be cut.
+  bool canSplit() {
+    return llvm::none_of(getOperation().getCaches(), [](BlockArgument cache) {
+      return isa<attn::BlockSparseType>(cache.getType());
+    });
+  }
+
   /// A query tile and a KV tile lie in the second-level cache together; softmax
   /// weights stay f32, as products are f32 anyway.
   tile::ScheduleAttr forCpu(const Shape &shape) {
     int64_t keys = shape.headDim + shape.valueDim <= 384 ? 128 : 64;
     return tile::ScheduleAttr::get(&getContext(), /*rows=*/64, keys,
-                                   /*warps=*/1,
-                                   Float32Type::get(&getContext()));
+                                   /*warps=*/1, Float32Type::get(&getContext()),
+                                   /*pipeline=*/{}, canSplit());
   }
 
   /// One warp for each 16 rows. Q, K and V tiles share the 99 KB of the

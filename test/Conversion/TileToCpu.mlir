@@ -97,3 +97,31 @@ tile.entry @rows_are_scaled attend
     tile.yield %c0, %there : i64, i1
   } : !tile.tile<16x16xf32>
 }
+
+// -----
+
+// The last of `count` CTAs finds the highest number, and leaves 0.
+// CHECK-LABEL: func.func @parts_arrive
+tile.entry @parts_arrive attend
+    #tile.items<rows = 16, group = 1, heads = 1, keys = 16, row_block = 0>
+    #tile.schedule<rows = 16, keys = 16, warps = 1, weights = f32> {
+^bb0(%words: !tile.words):
+  %counters = tile.word %words[5] : !tile.address
+  %count = tile.word %words[8] : i32
+  %to = tile.word %words[9] : !tile.address
+  %c3 = arith.constant 3 : i32
+  %c0 = arith.constant 0 : i64
+  %x = arith.constant 1.0 : f32
+  // CHECK: %[[COUNTER:.*]] = llvm.getelementptr {{.*}}[%c3_i32]
+  // CHECK: %[[HIGHEST:.*]] = arith.subi
+  // CHECK: %[[BEFORE:.*]] = llvm.atomicrmw uinc_wrap %[[COUNTER]], %[[HIGHEST]] seq_cst
+  // CHECK: %[[LAST:.*]] = arith.cmpi eq, %[[BEFORE]], %[[HIGHEST]]
+  // CHECK: arith.select %[[LAST]]
+  %last = tile.arrive %counters[%c3] of %count
+  %a = tile.fill %x : f32 -> !tile.tile<16x1xf32>
+  tile.store %a to %to rows {
+  ^bb0(%row: i32):
+    %at = arith.extsi %row : i32 to i64
+    tile.yield %at, %last : i64, i1
+  } : !tile.tile<16x1xf32>
+}

@@ -29,3 +29,15 @@ attn.kernel @no_tokens(%q: !attn.ragged<8x64xbf16>, %kv: !attn.ragged<8x64xbf16>
   %o = attn.finish @all() %s : !attn.state<8x64> -> !attn.ragged<8x64xbf16>
   attn.return %o : !attn.ragged<8x64xbf16>
 }
+
+// -----
+
+// CHECK: error: 'attn.kernel' op expects caches whose keys lie in the order of their positions to split them, but got a block-sparse one
+attn.variant @all() {
+}
+attn.kernel @lists(%q: !attn.ragged<8x64xbf16>, %kv: !attn.block_sparse<8x64xbf16, block = 16x16>)
+    schedule = #tile.schedule<rows = 64, keys = 64, warps = 4, weights = bf16, splits = true> {
+  %s = attn.attend @all() %q, %kv : !attn.ragged<8x64xbf16>, !attn.block_sparse<8x64xbf16, block = 16x16> -> !attn.state<8x64>
+  %o = attn.finish @all() %s : !attn.state<8x64> -> !attn.ragged<8x64xbf16>
+  attn.return %o : !attn.ragged<8x64xbf16>
+}

@@ -7,7 +7,7 @@ attn.variant @all() {
 }
 
 // CPU-LABEL: attn.kernel @small
-// CPU: schedule = #tile.schedule<rows = 64, keys = 128, warps = 1, weights = f32>
+// CPU: schedule = #tile.schedule<rows = 64, keys = 128, warps = 1, weights = f32, splits = true>
 // GPU-LABEL: attn.kernel @small
 // GPU: schedule = #tile.schedule<rows = 192, keys = 80, warps = 12, weights = bf16, pipeline = <stages = 2, copy = tma, load_registers = 32, compute_registers = 160, growth = 8, query_stages = 2>>
 // OLD-LABEL: attn.kernel @small

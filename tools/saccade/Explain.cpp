@@ -58,6 +58,10 @@ void ExplainCommand::run() {
                                   " query heads a KV head) x " +
                                   entry["kv_tile"].dump() + " keys a step, " +
                                   entry["kv_heads"].dump() + " KV heads"});
+    if (entry.contains("partial_floats"))
+      rows.push_back({"  parts", "keys may be split, a state is " +
+                                     entry["partial_floats"].dump() +
+                                     " floats"});
     std::string resources = entry["threads"].dump() + " threads, " +
                             entry["shared_bytes"].dump() + " shared bytes";
     if (entry.contains("registers"))
