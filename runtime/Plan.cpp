@@ -42,10 +42,20 @@ Status readCapacity(const Manifest &manifest, const SaccadeCapacity &capacity,
   if (capacity.ctas < 0 || capacity.ctas > kMostCtas)
     return invalid(subject, "0..", kMostCtas, " ctas, but got ", capacity.ctas);
   constexpr uint32_t known = SACCADE_PLAN_FIXED_GRID | SACCADE_PLAN_HOST_ONLY |
-                             SACCADE_PLAN_BATCH_INVARIANT;
+                             SACCADE_PLAN_BATCH_INVARIANT |
+                             SACCADE_PLAN_ON_DEVICE | SACCADE_PLAN_CHECKED;
+  constexpr uint32_t needsDevice =
+      SACCADE_PLAN_ON_DEVICE | SACCADE_PLAN_CHECKED;
   if (capacity.flags & ~known || capacity.reserved)
     return invalid(subject, "known flags and reserved 0, but got ",
                    capacity.flags, " and ", capacity.reserved);
+  if (capacity.flags & needsDevice &&
+      (manifest.isCpu() || capacity.flags & SACCADE_PLAN_HOST_ONLY))
+    return invalid(subject, "a CUDA device to plan or check on");
+  if (capacity.flags & SACCADE_PLAN_ON_DEVICE &&
+      capacity.flags & SACCADE_PLAN_BATCH_INVARIANT)
+    return invalid(subject, "either batch-invariant plans or plans made on "
+                            "the device, not both");
   if (capacity.flags & SACCADE_PLAN_HOST_ONLY && capacity.ctas == 0)
     return invalid(subject, "1 cta or more for a plan without a device");
   limits = {capacity.requests, capacity.query_tokens, capacity.indices,
@@ -90,6 +100,8 @@ Status SaccadePlan::bytes(const SaccadeModule &module,
   PlanMemory memory;
   SACCADE_TRY(
       PlanMemory::layOut(manifest, limits, ctas, memory, batchInvariant));
+  if (capacity.flags & (SACCADE_PLAN_ON_DEVICE | SACCADE_PLAN_CHECKED))
+    memory.addScratch(limits.requests, std::ranges::max(ctas));
   bytes = memory.bytes;
   return SACCADE_OK;
 }
@@ -122,10 +134,17 @@ Status SaccadePlan::create(SaccadeModule &module, DLDevice device,
   }
   SACCADE_TRY(PlanMemory::layOut(manifest, plan->limits, plan->ctas,
                                  plan->memory, batchInvariant));
+  bool needsKernels =
+      plan->flags & (SACCADE_PLAN_ON_DEVICE | SACCADE_PLAN_CHECKED);
+  if (needsKernels)
+    plan->memory.addScratch(plan->limits.requests,
+                            std::ranges::max(plan->ctas));
   if (!hostOnly)
     SACCADE_TRY(plan->allocate(capacity));
   if (!hostOnly)
     SACCADE_TRY(plan->clearCounters());
+  if (needsKernels)
+    SACCADE_TRY(plan->prepareDevice());
   plan->maps.resize(manifest.entries.size());
   plan->reserve();
   result = std::move(plan);
@@ -214,11 +233,13 @@ Status SaccadePlan::update(const SaccadeBatch &source, void *stream) {
   SACCADE_TRY(readBatch(manifest, source, device, limits, spareBatch));
   for (size_t e = 0; e < manifest.entries.size(); ++e)
     planner.plan(manifest, manifest.entries[e], spareBatch, ctas[e],
-                 flags & SACCADE_PLAN_FIXED_GRID, spareWork[e]);
+                 flags & (SACCADE_PLAN_FIXED_GRID | SACCADE_PLAN_ON_DEVICE),
+                 spareWork[e]);
   if (!(flags & SACCADE_PLAN_HOST_ONLY))
     SACCADE_TRY(upload(stream));
   std::swap(batch, spareBatch);
   work.swap(spareWork);
+  isOnDevice = false;
   text.clear();
   return SACCADE_OK;
 }
@@ -281,9 +302,11 @@ Status SaccadePlan::run(std::span<const SaccadeArgument> values, void *stream) {
     return invalid("@", manifest.kernel,
                    ": expects a plan for a device, but got a host-only one");
   SACCADE_TRY(bindArguments(manifest, batch, device, values, words, extents));
+  if (flags & SACCADE_PLAN_CHECKED)
+    SACCADE_TRY(launchChecks(stream));
   for (size_t e = 0; e < manifest.entries.size(); ++e) {
     const Entry &entry = manifest.entries[e];
-    int32_t grid = work[e].ctas();
+    int32_t grid = gridOf(e);
     if (grid == 0)
       continue;
     putTables(e);
@@ -308,6 +331,9 @@ Status SaccadePlan::run(std::span<const SaccadeArgument> values, void *stream) {
 }
 
 const std::string &SaccadePlan::describe() {
+  if (isOnDevice)
+    text = join("plan @", module.manifest().kernel, ": ", batch.requests.size(),
+                " requests, planned on the device\n");
   if (text.empty())
     text = saccade::rt::describe(module.manifest(), batch, work);
   return text;

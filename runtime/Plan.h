@@ -7,6 +7,7 @@
 
 #include "runtime/Module.h"
 #include "runtime/PlanMemory.h"
+#include "runtime/RuntimeKernels.h"
 #include "runtime/TensorMaps.h"
 #include "runtime/UploadRing.h"
 
@@ -25,6 +26,9 @@ struct SaccadePlan {
   ~SaccadePlan();
 
   Status update(const SaccadeBatch &source, void *stream);
+  /// runtime/PlanOnDevice.cpp
+  Status updateOnDevice(const SaccadeDeviceBatch &source, void *stream);
+  Status check(void *stream);
   Status run(std::span<const SaccadeArgument> values, void *stream);
   const std::string &describe();
 
@@ -37,6 +41,15 @@ private:
   Status allocate(const SaccadeCapacity &capacity);
   Status upload(void *stream);
   void putTables(size_t entry);
+  int32_t gridOf(size_t entry) const {
+    return isOnDevice ? ctas[entry] : work[entry].ctas();
+  }
+  Status prepareDevice();
+  Status checkDeviceBatch(const SaccadeDeviceBatch &source) const;
+  Status launchChecks(void *stream);
+  uint64_t *errorWord() const {
+    return reinterpret_cast<uint64_t *>(workspace + memory.error);
+  }
 
   SaccadeModule &module;
   const DLDevice device;
@@ -49,6 +62,10 @@ private:
   saccade::rt::CudaCode *cuda = nullptr;
   const std::vector<SaccadeCpuEntry> *cpu = nullptr;
   std::optional<saccade::rt::UploadRing> ring;
+
+  /// Of a plan that is made or checked on the device; else null.
+  const saccade::rt::RuntimeKernels *kernels = nullptr;
+  bool isOnDevice = false; ///< whether the batch was planned there
 
   saccade::rt::Batch batch;
   saccade::rt::Planner planner;

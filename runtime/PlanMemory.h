@@ -9,6 +9,7 @@
 #define SACCADE_RUNTIME_PLANMEMORY_H
 
 #include "runtime/Planner.h"
+#include "runtime/RangePlan.h"
 
 #include <span>
 #include <vector>
@@ -28,12 +29,18 @@ struct PlanMemory {
   size_t imageBytes = 0; ///< of what is uploaded
   /// Counters of all entries, zero before the first run.
   size_t counters = 0, counterBytes = 0;
+  /// Of plans that are made on the device, and what is found wrong there.
+  size_t scratch = 0, error = 0;
   size_t bytes = 0; ///< of the whole
 
   /// Lays out a workspace for launches of at most ctas[e] ctas of entry e.
   static Status layOut(const Manifest &manifest, const Limits &limits,
                        std::span<const int32_t> ctas, PlanMemory &memory,
                        bool batchInvariant = false);
+
+  /// Makes room behind the rest for planning on the device.
+  void addScratch(int64_t requests, int32_t ctas);
+  RangeScratch scratchAt(char *workspace, int64_t requests, int32_t ctas) const;
 
   /// A piece of the workspace that an update wrote.
   struct Range {

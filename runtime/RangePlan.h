@@ -47,7 +47,7 @@ struct RangeScratch {
 struct RangeOutput {
   SaccadeWorkItem *items;
   int32_t *ctaBegin;        ///< [ctas + 1]
-  SaccadePartial *partials; ///< [2 * ctas]
+  SaccadePartial *partials; ///< [2 * (ctas - 1)], on ctas - 1 counters
 };
 
 /// A request of no KV tiles still has its rows to write.
@@ -201,7 +201,8 @@ private:
     int32_t lastCta = ctaOf({item, kMostTiles});
     int32_t firstSlot = slotOf(firstCta, item);
     int32_t count = slotOf(lastCta, item) - firstSlot + 1;
-    out.partials[slot] = {firstSlot, count, /*counter=*/firstSlot, 0};
+    // A cta begins at most one tile that others go on with.
+    out.partials[slot] = {firstSlot, count, /*counter=*/firstCta, 0};
   }
 
   static constexpr int32_t kMostTiles = SACCADE_MAX_POSITION;

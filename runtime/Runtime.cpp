@@ -114,6 +114,19 @@ SaccadeStatus saccade_plan_update(SaccadePlan *plan, const SaccadeBatch *batch,
   return plan->update(*batch, stream);
 }
 
+SaccadeStatus saccade_plan_update_on_device(SaccadePlan *plan,
+                                            const SaccadeDeviceBatch *batch,
+                                            void *stream) {
+  SACCADE_TRY(notNull("saccade_plan_update_on_device",
+                      {{"plan", plan}, {"batch", batch}}));
+  return plan->updateOnDevice(*batch, stream);
+}
+
+SaccadeStatus saccade_plan_check(SaccadePlan *plan, void *stream) {
+  SACCADE_TRY(notNull("saccade_plan_check", {{"plan", plan}}));
+  return plan->check(stream);
+}
+
 const char *saccade_plan_describe(SaccadePlan *plan) {
   return plan ? plan->describe().c_str() : "";
 }

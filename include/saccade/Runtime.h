@@ -167,7 +167,13 @@ enum SaccadePlanFlags {
   /* Requests are cut by their own lengths alone: into tiles of full rows, and
    * keys at places that no other request moves. The same request then gives the
    * same bits in any batch and at any place of it. keys must be given. */
-  SACCADE_PLAN_BATCH_INVARIANT = 4
+  SACCADE_PLAN_BATCH_INVARIANT = 4,
+  /* Batches may be planned on the device (saccade_plan_update_on_device). The
+   * grid is fixed. CUDA only. */
+  SACCADE_PLAN_ON_DEVICE = 8,
+  /* Page ids that lie on the device are tested before each run; see
+   * saccade_plan_check. CUDA only. */
+  SACCADE_PLAN_CHECKED = 16
 };
 
 /* What the largest batch needs. The workspace is allocated once, from this: its
@@ -260,6 +266,33 @@ SACCADE_API SaccadeStatus saccade_plan_create(SaccadeModule *module,
 SACCADE_API SaccadeStatus saccade_plan_update(SaccadePlan *plan,
                                               const SaccadeBatch *batch,
                                               void *stream);
+
+/* A batch whose lengths lie on the device, of a kernel with one paged cache. All
+ * tensors are int32 on the plan's device with unit last stride, and are read in
+ * stream order: those of a run too, so they must stay alive. */
+typedef struct SaccadeDeviceBatch {
+  int32_t requests;         /* rows of the tables, at most the capacity's; a
+                               request of no query tokens does nothing */
+  int32_t q_len;            /* query tokens of every request, without q_indptr */
+  const DLTensor *q_indptr; /* [requests + 1] or NULL: as in SaccadeBatch */
+  const DLTensor *lengths;  /* [requests], keys */
+  const DLTensor *indices;  /* [requests, max_pages], page ids, any row stride */
+  const void *reserved[4];
+} SaccadeDeviceBatch;
+
+/* Plans a batch by a kernel on the stream: lengths never come to the host, and
+ * nothing waits. It may be captured, and then be replayed with new lengths in the
+ * same memory. The plan was made with SACCADE_PLAN_ON_DEVICE. Masks do not count
+ * in how work is shared out. Lengths beyond the page table, and queries beyond
+ * the capacity, are cut to what fits; saccade_plan_check finds them. */
+SACCADE_API SaccadeStatus saccade_plan_update_on_device(
+    SaccadePlan *plan, const SaccadeDeviceBatch *batch, void *stream);
+
+/* Waits for the stream and says what kernels have found wrong since the last
+ * check: a length (SACCADE_PLAN_ON_DEVICE) or a page id (SACCADE_PLAN_CHECKED),
+ * of the first request that has such. No kernel follows them out of bounds.
+ * SACCADE_INVALID_ARGUMENT: something was wrong, and the message says what. */
+SACCADE_API SaccadeStatus saccade_plan_check(SaccadePlan *plan, void *stream);
 
 /* The plan as text; owned by the plan, valid until its next update. */
 SACCADE_API const char *saccade_plan_describe(SaccadePlan *plan);

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <map>
 #include <random>
+#include <set>
 #include <tuple>
 #include <vector>
 
@@ -41,12 +42,12 @@ struct Planned {
   std::vector<int32_t> slots = std::vector<int32_t>(shape.ctas + 1);
   std::vector<int32_t> ctaBegin = std::vector<int32_t>(shape.ctas + 1);
   std::vector<SaccadePartial> partials =
-      std::vector<SaccadePartial>(2 * shape.ctas, {-1, 0, 0, 0});
+      std::vector<SaccadePartial>(2 * (shape.ctas - 1), {-1, 0, 0, 0});
   std::vector<SaccadeWorkItem> items;
 
   Planned(RangeShape shape, std::vector<SaccadeRequest> batch)
       : shape(shape), requests(std::move(batch)) {
-    int64_t most = 2 * int64_t(shape.ctas);
+    int64_t most = int64_t(shape.ctas) - 1;
     for (const SaccadeRequest &request : requests)
       most += int64_t(shape.kvHeads) * rowTiles(request);
     items.resize(most);
@@ -107,6 +108,7 @@ void checkLaws(const Planned &plan) {
   REQUIRE(used.size() <= plan.partials.size());
 
   size_t expected = 0;
+  std::set<int32_t> counters;
   for (size_t r = 0; r < plan.requests.size(); ++r) {
     const SaccadeRequest &request = plan.requests[r];
     int32_t rows = request.q_len * shape.group;
@@ -131,7 +133,10 @@ void checkLaws(const Planned &plan) {
           const SaccadePartial &partial = plan.partials[slot];
           CHECK(partial.first == parts[0].slot);
           CHECK(partial.count == static_cast<int32_t>(parts.size()));
-          CHECK(partial.counter == partial.first);
+          CHECK(partial.counter == plan.partials[parts[0].slot].counter);
+          if (i == 0)
+            CHECK(counters.insert(partial.counter).second);
+          CHECK(partial.counter < shape.ctas - 1);
         }
         CHECK(at == request.kv_len);
       }
