@@ -29,6 +29,7 @@ from pathlib import Path
 CPU, CUDA = 1, 2  # DLDeviceType
 TENSOR, CACHE, SCALAR, TABLE = 0, 1, 2, 3  # SaccadeArgumentKind
 FIXED_GRID, HOST_ONLY, BATCH_INVARIANT = 1, 2, 4  # SaccadePlanFlags
+ON_DEVICE, CHECKED = 8, 16
 KEEP_STAGES, ASSEMBLE = 1, 2  # SaccadeCompileFlags
 
 
@@ -114,6 +115,17 @@ class Batch(Structure):
         ("q_indptr", POINTER(c_int32)),
         ("caches", POINTER(CacheBatch)),
         ("reserved", c_void_p * 3),
+    ]
+
+
+class DeviceBatch(Structure):
+    _fields_ = [
+        ("requests", c_int32),
+        ("q_len", c_int32),
+        ("q_indptr", POINTER(DLTensor)),
+        ("lengths", POINTER(DLTensor)),
+        ("indices", POINTER(DLTensor)),
+        ("reserved", c_void_p * 4),
     ]
 
 
@@ -248,6 +260,11 @@ _SIGNATURES = {
     "saccade_module_prepare": ("status", [_handle, DLDevice]),
     "saccade_plan_create": ("status", [_handle, DLDevice, POINTER(Capacity), _out]),
     "saccade_plan_update": ("status", [_handle, POINTER(Batch), c_void_p]),
+    "saccade_plan_update_on_device": (
+        "status",
+        [_handle, POINTER(DeviceBatch), c_void_p],
+    ),
+    "saccade_plan_check": ("status", [_handle, c_void_p]),
     "saccade_plan_describe": (_text, [_handle]),
     "saccade_plan_destroy": (None, [_handle]),
     "saccade_run": ("status", [_handle, POINTER(Argument), c_int32, c_void_p]),

@@ -23,7 +23,9 @@ class Capacity:
 
     ``keys``, the sum of all lengths, is used by batch-invariant plans alone.
     ``fixed_grid`` keeps addresses and the launch as they are from one update to the
-    next, so that a captured CUDA graph replays with the next plan.
+    next, so that a captured CUDA graph replays with the next plan. ``on_device``
+    makes room for Plan.update_on_device (CUDA; the grid is then fixed too), and
+    ``checked`` tests page ids that lie on the device before each run, for Plan.check.
     """
 
     requests: int = 0
@@ -33,6 +35,15 @@ class Capacity:
     keys: int = 0
     ctas: int = 0
     fixed_grid: bool = False
+    on_device: bool = False
+    checked: bool = False
+
+    def flags(self) -> int:
+        return (
+            (_abi.FIXED_GRID if self.fixed_grid else 0)
+            | (_abi.ON_DEVICE if self.on_device else 0)
+            | (_abi.CHECKED if self.checked else 0)
+        )
 
 
 _engines: dict[int, c_void_p] = {}
@@ -425,7 +436,7 @@ class Plan:
             row_blocks=capacity.row_blocks or batch.row_blocks,
             keys=capacity.keys or batch.keys(kernel._caches),
             ctas=capacity.ctas,
-            flags=flags | (_abi.FIXED_GRID if capacity.fixed_grid else 0),
+            flags=flags | capacity.flags(),
         )
         lib.saccade_plan_create(
             kernel._module, device, byref(struct), byref(self._handle)
@@ -466,6 +477,53 @@ class Plan:
     def _update(self, batch: BatchView, stream: int) -> None:
         lib.saccade_plan_update(self._handle, byref(batch.struct), stream)
         self._tables = batch.on_device  # used in place
+
+    def update_on_device(
+        self,
+        q_lens: int = 0,
+        *,
+        kv_lens: Any,
+        page_table: Any,
+        q_indptr: Any = None,
+        stream: int | None = None,
+    ) -> None:
+        """Plans a batch whose lengths lie on the device, by a kernel on the stream.
+
+        Nothing is copied to the host and nothing waits, so this call and run may be
+        captured together, and be replayed with other lengths in the same tensors. The
+        plan's capacity says on_device, and the kernel has one paged cache.
+
+        q_lens: query tokens of every request (an int); or q_indptr, int32
+            [requests + 1] on the device.
+        kv_lens: int32 [requests]; page_table: int32 [requests, max_pages]; both on
+            the device, and read again by each run: they must stay alive.
+        stream: a CUstream; default: torch's current stream if tensors are torch's.
+        Lengths beyond the table are cut to what fits; see check.
+        """
+        tables = [kv_lens, page_table] + ([] if q_indptr is None else [q_indptr])
+        if stream is None:
+            stream = _tensors.current_stream(tables, self._device)
+        names = ("kv_lens", "page_table", "q_indptr")
+        views = [_tensors.View() for _ in tables]
+        shown = [
+            view.show(table, "i32", name, stream)
+            for view, table, name in zip(views, tables, names, strict=False)
+        ]
+        batch = _abi.DeviceBatch(
+            requests=kv_lens.shape[0],
+            q_len=q_lens,
+            lengths=shown[0],
+            indices=shown[1],
+        )
+        if q_indptr is not None:
+            batch.q_indptr = shown[2]
+        lib.saccade_plan_update_on_device(self._handle, byref(batch), stream)
+        self._tables = tables
+
+    def check(self, stream: int = 0) -> None:
+        """Waits for the stream, and raises InvalidArgument if kernels have found a
+        wrong length (on_device) or page id (checked) since the last check."""
+        lib.saccade_plan_check(self._handle, stream)
 
     def describe(self) -> str:
         """The plan as text."""

@@ -3,6 +3,7 @@
 # The Python package on CUDA tensors: torch's current stream, no copies, graphs.
 # Needs a GPU and torch; says so when it is skipped.
 import pathlib
+from random import Random
 
 import numpy as np
 import pytest
@@ -118,6 +119,104 @@ def test_a_captured_graph_replays_with_the_next_plan():
         graph.replay()
         torch.cuda.synchronize()
         close(out[0], reference(kv_lens, table, q, keys, values)[0])
+
+
+def random_lengths(random, requests, longest=700):
+    """Lengths of all kinds: none, one, around pages and tiles, long."""
+    special = [0, 1, 15, 16, 17, 63, 64, 65, 127, 128, 129]
+    return [
+        random.choice(special) if random.random() < 0.4 else random.randint(0, longest)
+        for _ in range(requests)
+    ]
+
+
+def truth(kv_lens, table, q, keys, values):
+    """In float32 on the GPU, request by request."""
+    out = torch.zeros(len(kv_lens), 32, 128, device="cuda")
+    for r, length in enumerate(kv_lens):
+        if length == 0:
+            continue
+        pages = table[r, : -(-length // 16)].long().cuda()
+        k, v = (x[pages].flatten(0, 1)[:length].float() for x in (keys, values))
+        k, v = (x.repeat_interleave(4, 1) for x in (k, v))
+        logits = torch.einsum("hd,khd->hk", q[r].float(), k) / 128**0.5
+        out[r] = torch.einsum("hk,khd->hd", logits.softmax(-1), v)
+    return out.cpu().numpy()
+
+
+def test_a_captured_graph_replays_over_fifty_random_batches():
+    random = Random(11)
+    kernel, table, q, keys, values = paged([700] * 24)
+    capacity = saccade.Capacity(
+        requests=24, query_tokens=24, indices=table.numel(), fixed_grid=True
+    )
+    plan = kernel.plan(
+        [1] * 24, kv_lens=[700] * 24, page_table=table, capacity=capacity
+    )
+    out = torch.zeros_like(q), torch.zeros(24, 32, device="cuda")
+    kernel.run(plan, q, (keys, values), out=out)
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        kernel.run(plan, q, (keys, values), out=out)
+    for _ in range(50):
+        count = random.randint(1, 24)
+        kv_lens = random_lengths(random, count)
+        rows = table[torch.randperm(24)[:count]].contiguous()
+        plan.update([1] * count, kv_lens=kv_lens, page_table=rows)
+        out[0].fill_(float("nan"))
+        graph.replay()
+        torch.cuda.synchronize()
+        close(out[0][:count], truth(kv_lens, rows, q, keys, values))
+        assert torch.isnan(out[0][count:]).all()  # rows of no request
+
+
+def test_plans_on_the_device_are_captured_with_their_runs():
+    random = Random(12)
+    kernel, table, q, keys, values = paged([700] * 24)
+    capacity = saccade.Capacity(requests=24, query_tokens=24, on_device=True)
+    plan = kernel.plan([0], kv_lens=[0], page_table=table[:1], capacity=capacity)
+    lengths = torch.tensor([700] * 24, dtype=torch.int32, device="cuda")
+    pages = table.cuda()
+    out = torch.zeros_like(q), torch.zeros(24, 32, device="cuda")
+
+    def step():
+        plan.update_on_device(1, kv_lens=lengths, page_table=pages)
+        kernel.run(plan, q, (keys, values), out=out)
+
+    step()
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        step()
+    for _ in range(20):
+        kv_lens = random_lengths(random, 24)
+        lengths.copy_(torch.tensor(kv_lens, dtype=torch.int32))
+        pages.copy_(table[torch.randperm(24)])
+        out[0].fill_(float("nan"))
+        graph.replay()
+        torch.cuda.synchronize()
+        close(out[0], truth(kv_lens, pages, q, keys, values))
+    plan.check()
+    # A length beyond the table is cut, and found.
+    lengths[3] = 10**6
+    step()
+    with pytest.raises(saccade.InvalidArgument, match="request 3"):
+        plan.check()
+    plan.check()
+
+
+def test_checked_plans_find_wild_page_ids():
+    kernel, table, q, keys, values = paged([90, 90])
+    capacity = saccade.Capacity(checked=True)
+    pages = table.cuda()
+    plan = kernel.plan([1, 1], kv_lens=[90, 90], page_table=pages, capacity=capacity)
+    kernel.run(plan, q, (keys, values))
+    plan.check()
+    pages[1, 2] = 10**6
+    kernel.run(plan, q, (keys, values))
+    with pytest.raises(saccade.InvalidArgument, match="page 2 of request 1"):
+        plan.check()
 
 
 def test_the_same_input_gives_the_same_bits():
