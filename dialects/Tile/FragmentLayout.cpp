@@ -4,51 +4,90 @@
 
 #include "dialects/Tile/FragmentLayout.h"
 
+#include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace saccade::tile;
 
+bool FragmentLayout::isTransposed(Attribute layout) {
+  return llvm::TypeSwitch<Attribute, bool>(layout)
+      .Case<AccumulatorAttr, OperandAttr, RowsOfAttr, PartsOfAttr>(
+          [](auto fragment) { return fragment.getTransposed(); })
+      .Default(false);
+}
+
 FragmentLayout::FragmentLayout(TileType type) : columnAtoms(0) {
   int64_t columns = type.getColumns();
+  int64_t sixteens = llvm::divideCeil(columns, kAtomDepth);
+  bool transposed = isTransposed(type.getLayout());
+  if (transposed)
+    form = Form::Transposed;
   if (auto accumulator = dyn_cast<AccumulatorAttr>(type.getLayout())) {
     warps = accumulator.getWarps();
-    columnAtoms = llvm::divideCeil(columns, kAtomColumns);
+    columnAtoms = transposed ? llvm::divideCeil(sixteens, warps) * 2
+                             : llvm::divideCeil(columns, kAtomColumns);
   } else if (auto operand = dyn_cast<OperandAttr>(type.getLayout())) {
     warps = operand.getWarps();
-    columnAtoms = llvm::divideCeil(columns, kAtomDepth) * 2;
+    columnAtoms =
+        (transposed ? llvm::divideCeil(sixteens, warps) : sixteens) * 2;
+    if (transposed)
+      form = Form::Right;
   } else if (auto parts = dyn_cast<PartsOfAttr>(type.getLayout())) {
     warps = parts.getWarps();
   } else {
     warps = cast<RowsOfAttr>(type.getLayout()).getWarps();
   }
-  rowAtoms = type.getRows() / (kAtomRows * warps);
+  rowAtoms = type.getRows() / (transposed ? kAtomColumns : kAtomRows * warps);
 }
 
 int64_t FragmentLayout::registerOf(int64_t rowSlot, int64_t columnSlot) const {
   if (!columnAtoms)
     return rowSlot;
-  int64_t atom = rowSlot / 2 * columnAtoms + columnSlot / 2;
-  return atom * 4 + rowSlot % 2 * 2 + columnSlot % 2;
+  if (form == Form::Right)
+    return rowSlot * columnSlots() + columnSlot;
+  auto [major, minor] = form == Form::Upright ? std::pair(rowSlot, columnSlot)
+                                              : std::pair(columnSlot, rowSlot);
+  int64_t atom = major / 2 * minorAtoms() + minor / 2;
+  return atom * 4 + major % 2 * 2 + minor % 2;
 }
 
 int64_t FragmentLayout::rowSlotOf(int64_t reg) const {
   if (!columnAtoms)
     return reg;
-  return reg / 4 / columnAtoms * 2 + reg / 2 % 2;
+  switch (form) {
+  case Form::Upright:
+    return reg / 4 / columnAtoms * 2 + reg / 2 % 2;
+  case Form::Transposed:
+    return reg / 4 % rowAtoms * 2 + reg % 2;
+  case Form::Right:
+    return reg / columnSlots();
+  }
 }
 
 int64_t FragmentLayout::columnSlotOf(int64_t reg) const {
   if (!columnAtoms)
     return 0;
-  return reg / 4 % columnAtoms * 2 + reg % 2;
+  switch (form) {
+  case Form::Upright:
+    return reg / 4 % columnAtoms * 2 + reg % 2;
+  case Form::Transposed:
+    return reg / 4 / rowAtoms * 2 + reg / 2 % 2;
+  case Form::Right:
+    return reg % columnSlots();
+  }
+}
+
+ArrayRef<int64_t> FragmentLayout::sharingLanes() const {
+  static constexpr int64_t quad[] = {1, 2}, rest[] = {4, 8, 16};
+  return form == Form::Transposed ? ArrayRef(rest) : ArrayRef(quad);
 }
 
 Place<int64_t> FragmentLayout::where(int64_t reg, int64_t lane,
                                      int64_t warp) const {
-  Place<int64_t> ofReg = ofRegister(reg), lanePart = ofLane(lane);
-  return {ofReg.row + lanePart.row + rowOfWarp(warp),
-          columnAtoms ? ofReg.column + lanePart.column : 0};
+  Place<int64_t> ofReg = ofRegister(reg), thread = ofThread(lane, warp);
+  return {ofReg.row + thread.row,
+          columnAtoms ? ofReg.column + thread.column : 0};
 }
 
 SharedLayout::SharedLayout(TileType type)
@@ -80,4 +119,12 @@ SharedAttr SharedLayout::choosePanels(TileType type) {
                          panelBits /
                              type.getElementType().getIntOrFloatBitWidth(),
                          /*swizzle=*/8, /*offset=*/0);
+}
+
+ExchangeLayout::ExchangeLayout(TileType type, int64_t warps)
+    : warps(warps), atomsOfWarp(0), bytesOfWarp(type.getRows() * 4) {
+  if (type.isColumn())
+    return;
+  atomsOfWarp = llvm::divideCeil(type.getColumns(), kAtomRows);
+  bytesOfWarp = atomsOfWarp * kAtomRows * kAtomColumns * 4;
 }

@@ -18,6 +18,20 @@
 // register, with columns padded to a multiple of 16. A column vector keeps one
 // element for each row that a lane holds, repeated in the four lanes of a quad.
 //
+// In a transposed tile, the rows of atoms are its columns: all of the above
+// with the two exchanged, so that eight rows fill an atom and warps own 16
+// columns each; where there are more warps than the layout has, they begin
+// again. Its column vector keeps two elements for each eight rows, repeated in
+// the eight lanes of equal lane % 4. Only the operand lies otherwise, since it
+// is a right one, n8k16: a lane holds row lane / 4, and of each 16 columns four
+// registers,
+//
+//     registers 0 1   columns pair, pair + 1
+//     registers 2 3   columns pair + 8, pair + 9
+//
+// which are the two 8x8 matrices of an accumulator's atom, transposed by
+// movmatrix.
+//
 // Formulas over lanes and rows are templates: int64_t evaluates them in tests,
 // a value wrapper emits them as IR, and both are the same text.
 
@@ -47,22 +61,37 @@ inline constexpr int64_t kChunkBytes = 16;   // cp.async, a row of ldmatrix
 class FragmentLayout {
 public:
   /// The layout of a type that lives in registers, and whose rows are a
-  /// multiple of 16 for each warp.
+  /// multiple of 16 for each warp, or of 8 if it is transposed.
   explicit FragmentLayout(TileType type);
 
-  /// Whether the layout lives in registers.
+  /// Whether the layout lives in registers, and whether it is transposed.
   static bool isFragment(mlir::Attribute layout) {
     return mlir::isa_and_present<AccumulatorAttr, OperandAttr, RowsOfAttr,
                                  PartsOfAttr>(layout);
   }
+  static bool isTransposed(mlir::Attribute layout);
 
   int64_t registers() const { return rowSlots() * columnSlots(); }
   /// Rows, and columns of each of them, that one lane holds.
-  int64_t rowSlots() const { return 2 * rowAtoms; }
-  int64_t columnSlots() const { return columnAtoms ? 2 * columnAtoms : 1; }
+  int64_t rowSlots() const {
+    return form == Form::Right ? rowAtoms : 2 * rowAtoms;
+  }
+  int64_t columnSlots() const {
+    if (!columnAtoms)
+      return 1;
+    return form == Form::Transposed ? columnAtoms : 2 * columnAtoms;
+  }
+  /// Atoms of 16 rows, or of eight if transposed.
   int64_t getRowAtoms() const { return rowAtoms; }
-  /// Groups of eight columns; an operand counts its padding. 0 for a column.
+  /// Groups of eight columns that a warp holds; what comes in sixteens counts
+  /// its padding. 0 for a column.
   int64_t getColumnAtoms() const { return columnAtoms; }
+  /// Warps that hold different elements; others hold what these do.
+  int64_t getWarps() const { return warps; }
+  /// Elements of a row that lie side by side in registers.
+  int64_t columnRun() const {
+    return columnAtoms && form != Form::Transposed ? 2 : 1;
+  }
 
   /// The register that holds a row slot's column slot, and back.
   int64_t registerOf(int64_t rowSlot, int64_t columnSlot) const;
@@ -74,24 +103,70 @@ public:
     return {rowOfSlot(rowSlotOf(reg)), columnOfSlot(columnSlotOf(reg))};
   }
   int64_t rowOfSlot(int64_t rowSlot) const {
-    return rowSlot / 2 * warps * kAtomRows + rowSlot % 2 * 8;
+    switch (form) {
+    case Form::Upright:
+      return majorOfSlot(rowSlot);
+    case Form::Transposed:
+      return minorOfSlot(rowSlot);
+    case Form::Right:
+      return rowSlot * kAtomColumns;
+    }
   }
   int64_t columnOfSlot(int64_t columnSlot) const {
-    return columnSlot / 2 * kAtomColumns + columnSlot % 2;
+    switch (form) {
+    case Form::Upright:
+      return minorOfSlot(columnSlot);
+    case Form::Transposed:
+      return majorOfSlot(columnSlot);
+    case Form::Right:
+      return majorOfSlot(columnSlot / 2) + columnSlot % 2;
+    }
   }
-  template <typename Int> static Place<Int> ofLane(Int lane) {
+  template <typename Int> Place<Int> ofLane(Int lane) const {
+    if (form == Form::Transposed)
+      return {lane % 4 * 2, lane / 4};
     return {lane / 4, lane % 4 * 2};
   }
+  /// Lane and warp together. Of a column vector, the column says which of the
+  /// lanes that hold a row it is.
+  template <typename Int> Place<Int> ofThread(Int lane, Int warp) const {
+    Place<Int> place = ofLane(lane);
+    if (form == Form::Upright)
+      place.row = place.row + rowOfWarp(warp);
+    else if (warps > 1)
+      place.column = place.column + warp % warps * kAtomRows;
+    return place;
+  }
+  template <typename Int> Int columnOfThread(Int lane, Int warp) const {
+    return (form == Form::Upright ? ofLane(lane) : ofThread(lane, warp)).column;
+  }
+  /// Of a tile that is not transposed.
   template <typename Int> static Int rowOfWarp(Int warp) {
     return warp * kAtomRows;
   }
   /// The first row of an atom that a warp owns, apart from the warp's part.
   int64_t rowOfAtom(int64_t rowAtom) const { return rowOfSlot(2 * rowAtom); }
+  /// Lanes that share a row differ in these bits.
+  llvm::ArrayRef<int64_t> sharingLanes() const;
 
   /// All together.
   Place<int64_t> where(int64_t reg, int64_t lane, int64_t warp) const;
 
 private:
+  enum class Form { Upright, Transposed, Right };
+
+  /// Along the 16 rows of atoms, and along their eight columns.
+  int64_t majorOfSlot(int64_t slot) const {
+    return slot / 2 * warps * kAtomRows + slot % 2 * 8;
+  }
+  static int64_t minorOfSlot(int64_t slot) {
+    return slot / 2 * kAtomColumns + slot % 2;
+  }
+  int64_t minorAtoms() const {
+    return form == Form::Transposed ? rowAtoms : columnAtoms;
+  }
+
+  Form form = Form::Upright;
   int64_t warps, rowAtoms, columnAtoms;
 };
 
@@ -138,36 +213,80 @@ public:
            column % elementsPerChunk() * elementBytes;
   }
 
-private:
+  /// The byte of a chunk, counted from the start of its panel.
   template <typename Int> Int byteInPanel(Int row, Int chunk) const {
     if (swizzle > 1)
       chunk = chunk ^ (row % swizzle);
     return row * pitchBytes + chunk * kChunkBytes;
   }
 
+private:
   int64_t rows, columns, elementBytes, pitchBytes, swizzle, offset;
 };
+
+/// The memory through which `tile.combine` passes what each warp has: tiles
+/// eight rows at a time, in the order of fragments, 16 bytes a lane.
+class ExchangeLayout {
+public:
+  /// For a transposed type of f32 of which each of `warps` has its own.
+  ExchangeLayout(TileType type, int64_t warps);
+
+  /// Accumulator atoms, 16 columns and eight rows each; 0 for a column.
+  int64_t atoms() const { return atomsOfWarp; }
+  int64_t bytes() const { return warps * bytesOfWarp; }
+
+  /// The bytes of an atom of a warp that a lane holds.
+  template <typename Int> Int byteOfAtom(Int warp, Int atom, Int lane) const {
+    return warp * bytesOfWarp + atom * (kWarpSize * 16) + lane * 16;
+  }
+  /// The byte of a column's row.
+  template <typename Int> Int byteOfRow(Int warp, Int row) const {
+    return warp * bytesOfWarp + row * 4;
+  }
+
+private:
+  int64_t warps, atomsOfWarp, bytesOfWarp;
+};
+
+/// On `tile.combine`: where its memory begins in the CTA's shared memory.
+inline constexpr llvm::StringLiteral kExchangeAttr = "tile.exchange";
 
 /// What four 8x8 matrices of one ldmatrix.x4 make.
 enum class MatrixUse {
   /// Left operand m16k16 from rows x depth: 16 rows, 16 columns.
   Left,
+  /// The same from depth x rows, read with .trans.
+  LeftTransposed,
   /// Right operands of two n8 atoms from columns x depth (keys as rows of the
   /// product's columns): 16 rows, 16 columns.
   RightTransposed,
   /// Right operands of two n8 atoms from depth x columns, read with .trans.
-  Right
+  Right,
+  /// Right operands of one n8 atom at two depths, from columns x depth: eight
+  /// rows, 32 columns.
+  RightDeep
 };
+inline bool isTransposing(MatrixUse use) {
+  return use == MatrixUse::Right || use == MatrixUse::LeftTransposed;
+}
 
-/// Row and chunk, within the 16 x 16 elements, whose address a lane passes to
+/// Row and chunk, within these elements, whose address a lane passes to
 /// ldmatrix.x4 (PTX ISA, "ldmatrix": lanes 8 i .. 8 i + 7 address the rows of
 /// matrix i). The four results are then
-///   Left               a0a1 a2a3 a4a5 a6a7
+///   Left[Transposed]   a0a1 a2a3 a4a5 a6a7
 ///   Right[Transposed]  b0b1 b2b3 of columns 0-7, b0b1 b2b3 of columns 8-15
+///   RightDeep          b0b1 b2b3 of depth 0-15, b0b1 b2b3 of depth 16-31
 template <typename Int> Place<Int> ldmatrixRow(MatrixUse use, Int lane) {
-  if (use == MatrixUse::RightTransposed)
+  switch (use) {
+  case MatrixUse::RightTransposed:
+  case MatrixUse::LeftTransposed:
     return {lane / 16 * 8 + lane % 8, lane / 8 % 2};
-  return {lane % 16, lane / 16};
+  case MatrixUse::RightDeep:
+    return {lane % 8, lane / 8};
+  case MatrixUse::Left:
+  case MatrixUse::Right:
+    return {lane % 16, lane / 16};
+  }
 }
 
 } // namespace saccade::tile

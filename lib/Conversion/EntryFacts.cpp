@@ -10,6 +10,25 @@ using namespace mlir;
 using namespace saccade;
 using namespace saccade::tile;
 
+/// The combinations that begin where the one before in their block, or the last
+/// one of the trip before, passes something through the same memory. Between
+/// others all warps meet.
+static void findWaiting(EntryOp entry, DenseSet<Operation *> &waiting) {
+  DenseMap<Block *, SmallVector<CombineOp>> blocks;
+  entry.walk([&](CombineOp combine) {
+    blocks[combine->getBlock()].push_back(combine);
+  });
+  for (auto &[block, combines] : blocks) {
+    CombineOp last = combines.back();
+    for (CombineOp combine : combines) {
+      if (blocks.size() > 1 ||
+          last->getAttr(kExchangeAttr) == combine->getAttr(kExchangeAttr))
+        waiting.insert(combine);
+      last = combine;
+    }
+  }
+}
+
 EntryFacts::EntryFacts(EntryOp entry)
     : warps(entry.getSchedule().getWarps()),
       dealsKeys(entry.getSchedule().dealsKeys()) {
@@ -35,6 +54,7 @@ EntryFacts::EntryFacts(EntryOp entry)
     }
   });
   auto given = entry->getAttrOfType<IntegerAttr>(kWordsAttr);
+  findWaiting(entry, waitsForReaders);
   mapWord = llvm::alignTo(given ? given.getInt() : words, kMapAlignment);
   if (!hasRoles)
     return;
@@ -71,4 +91,10 @@ Value EntryFacts::turnBarrier(ImplicitLocOpBuilder &b, Value group) const {
 
 Value EntryFacts::groupBarrier(ImplicitLocOpBuilder &b) const {
   return Scalar{&b, group} + (groups() + 1);
+}
+
+void EntryFacts::meet(ImplicitLocOpBuilder &b) const {
+  NVVM::BarrierOp::create(b, TypeRange(), i32(b, 2 * groups() + 1),
+                          i32(b, warps * kWarpSize),
+                          NVVM::BarrierReductionAttr(), Value());
 }

@@ -33,6 +33,8 @@ struct EntryFacts {
   llvm::SmallVector<tile::PipeOp> pipes;
   /// Pipes whose tiles threads read, other than through the matrix units.
   llvm::DenseSet<mlir::Value> readByThreads;
+  /// Combinations whose memory the last one before may still be read from.
+  llvm::DenseSet<mlir::Operation *> waitsForReaders;
   int64_t words, mapWord;
   llvm::SetVector<tile::BoxAttr> maps;
   /// The index of the thread's warpgroup, in a form whose uniformity ptxas
@@ -57,10 +59,12 @@ struct EntryFacts {
   mlir::Value mapPointer(mlir::ImplicitLocOpBuilder &b, mlir::Operation *user,
                          tile::BoxAttr box) const;
   /// Named barriers (PTX ISA, "bar"), of which 0 is the whole CTA's: whose turn
-  /// it is, and of the warps of a group alone.
+  /// it is, of the warps of a group alone, and of all that compute.
   mlir::Value turnBarrier(mlir::ImplicitLocOpBuilder &b,
                           mlir::Value group) const;
   mlir::Value groupBarrier(mlir::ImplicitLocOpBuilder &b) const;
+  /// Where the warps that compute wait for each other.
+  void meet(mlir::ImplicitLocOpBuilder &b) const;
 };
 
 } // namespace saccade

@@ -153,9 +153,9 @@ Value saccade::shuffleFrom(ImplicitLocOpBuilder &b, Value value, Value from) {
   return shuffle(b, value, from, NVVM::ShflKind::idx);
 }
 
-Value saccade::overQuad(ImplicitLocOpBuilder &b, Value part,
-                        function_ref<Value(Value, Value)> combine) {
-  for (int64_t mask : {1, 2})
+Value saccade::overRow(ImplicitLocOpBuilder &b, const FragmentLayout &layout,
+                       Value part, function_ref<Value(Value, Value)> combine) {
+  for (int64_t mask : layout.sharingLanes())
     part = combine(part, shuffleXor(b, part, mask));
   return part;
 }
@@ -329,6 +329,7 @@ private:
     populateTileRegisterPatterns(converter, patterns, facts);
     populateTileConvertPatterns(converter, patterns, facts);
     populateTileProductPatterns(converter, patterns, facts);
+    populateCombinePatterns(converter, patterns, facts);
     populateRolePatterns(converter, patterns, facts);
     populatePipePatterns(converter, patterns, facts);
     populateAsyncProductPatterns(converter, patterns, facts);

@@ -94,10 +94,11 @@ mlir::Value shuffleXor(mlir::ImplicitLocOpBuilder &b, mlir::Value value,
 mlir::Value shuffleFrom(mlir::ImplicitLocOpBuilder &b, mlir::Value value,
                         mlir::Value from);
 
-/// Combines what the four lanes hold that share a row.
+/// Combines what the lanes hold that share a row of a fragment.
 mlir::Value
-overQuad(mlir::ImplicitLocOpBuilder &b, mlir::Value part,
-         llvm::function_ref<mlir::Value(mlir::Value, mlir::Value)> combine);
+overRow(mlir::ImplicitLocOpBuilder &b, const tile::FragmentLayout &layout,
+        mlir::Value part,
+        llvm::function_ref<mlir::Value(mlir::Value, mlir::Value)> combine);
 
 /// Clones a single-block body before the insertion point; returns what it
 /// yields.
@@ -129,6 +130,9 @@ void populateTileRegisterPatterns(const mlir::TypeConverter &converter,
 void populateTileConvertPatterns(const mlir::TypeConverter &converter,
                                  mlir::RewritePatternSet &patterns,
                                  const EntryFacts &facts);
+void populateCombinePatterns(const mlir::TypeConverter &converter,
+                             mlir::RewritePatternSet &patterns,
+                             const EntryFacts &facts);
 void populateTileProductPatterns(const mlir::TypeConverter &converter,
                                  mlir::RewritePatternSet &patterns,
                                  const EntryFacts &facts);

@@ -3,7 +3,10 @@
 // Tiles that change their home: from accumulators to operands, and between
 // registers and shared memory.
 
-#include "lib/Conversion/TileToNvvm.h"
+#include "lib/Conversion/MatrixReader.h"
+#include "lib/Conversion/TileToNvvmRoles.h"
+
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace saccade;
@@ -57,6 +60,9 @@ struct LowerConvert : TilePattern<ConvertOp> {
     if (from.isColumn() || to.isColumn())
       return rewriter.notifyMatchFailure(convert,
                                          "column vectors stay in place");
+    if (FragmentLayout::isTransposed(from.getLayout()) ||
+        FragmentLayout::isTransposed(to.getLayout()))
+      return toRightOperand(b, convert, input, rewriter);
     if (isa<AccumulatorAttr>(from.getLayout()) &&
         isa<OperandAttr>(to.getLayout()))
       rewriter.replaceOp(convert, pad(b, from, to, input));
@@ -81,10 +87,60 @@ private:
     SmallVector<Value> rows;
     for (int64_t slot = 0; slot < layout.rowSlots(); ++slot)
       rows.push_back(
-          overQuad(b, element(b, parts, slot), [&](Value x, Value y) {
+          overRow(b, layout, element(b, parts, slot), [&](Value x, Value y) {
             return arith::AddFOp::create(b, x, y).getResult();
           }));
     return vectorOf(b, rows);
+  }
+
+  /// Right operands come from shared memory, or from accumulators whose
+  /// matrices of 16-bit elements are transposed in registers.
+  LogicalResult toRightOperand(ImplicitLocOpBuilder &b, ConvertOp convert,
+                               Value input,
+                               ConversionPatternRewriter &rewriter) const {
+    TileType from = convert.getInput().getType(), to = convert.getType();
+    if (!isa<OperandAttr>(to.getLayout()) || !isPacked(to))
+      return rewriter.notifyMatchFailure(convert, "makes no 16-bit operand");
+    FragmentLayout layout(to);
+    if (isa<AccumulatorAttr>(from.getLayout()) &&
+        FragmentLayout(from).registers() == layout.registers())
+      rewriter.replaceOp(convert, transpose(b, from, layout, input));
+    else if (PanelReader::takes(from) && layout.getWarps() == 1)
+      rewriter.replaceOp(convert, readOperand(b, from, layout, input));
+    else
+      return rewriter.notifyMatchFailure(convert, "knows no way between these");
+    return success();
+  }
+
+  Value transpose(ImplicitLocOpBuilder &b, TileType from,
+                  const FragmentLayout &to, Value input) const {
+    FragmentLayout layout(from);
+    SmallVector<Value> words(to.registers() / 2);
+    for (int64_t atom = 0; atom < to.rowSlots(); ++atom)
+      for (int64_t slot = 0; slot < layout.columnSlots(); ++slot) {
+        Value pair =
+            fragmentPair(b, from, input, layout.registerOf(2 * atom, slot));
+        words[to.registerOf(atom, 2 * slot) / 2] =
+            assembly(b, b.getI32Type(),
+                     "movmatrix.sync.aligned.m8n8.trans.b16 $0, $1;", "=r,r",
+                     pair)
+                .getRes();
+      }
+    return vectorOf(b, words);
+  }
+
+  /// The layout pads columns as those who fill shared memory do.
+  Value readOperand(ImplicitLocOpBuilder &b, TileType from,
+                    const FragmentLayout &to, Value input) const {
+    PanelReader reader(b, from, input, MatrixUse::RightDeep);
+    int64_t columns = llvm::alignTo(from.getColumns(), kAtomDepth);
+    SmallVector<Value> words;
+    for (int64_t row = 0; row < from.getRows(); row += kAtomColumns)
+      for (int64_t column = 0; column < columns; column += 2 * kAtomDepth)
+        llvm::append_range(
+            words,
+            reader.read(row, column, column + kAtomDepth < columns ? 4 : 2));
+    return vectorOf(b, words);
   }
 
   /// Registers of both layouts agree; the operand has zeros beyond the columns.
@@ -112,10 +168,9 @@ private:
   Value pairPointer(ImplicitLocOpBuilder &b, const Thread &thread,
                     const FragmentLayout &fragment, const SharedTile &shared,
                     int64_t slot, int64_t column) const {
-    Place<Scalar> lane = FragmentLayout::ofLane(thread.lane);
-    Scalar row = lane.row + FragmentLayout::rowOfWarp(thread.warp) +
-                 fragment.rowOfSlot(slot);
-    return shared.at(b, row, lane.column + fragment.columnOfSlot(column));
+    Place<Scalar> place = fragment.ofThread(thread.lane, thread.warp);
+    return shared.at(b, place.row + fragment.rowOfSlot(slot),
+                     place.column + fragment.columnOfSlot(column));
   }
 
   Value toShared(ImplicitLocOpBuilder &b, TileType from, TileType to,

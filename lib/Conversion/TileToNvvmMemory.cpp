@@ -43,7 +43,7 @@ struct LowerStore : TilePattern<StoreOp> {
     TileType type = store.getTile().getType();
     if (isa<SharedAttr>(type.getLayout()))
       storeShared(b, store, adaptor);
-    else if (isa<AccumulatorAttr, RowsOfAttr>(type.getLayout()))
+    else if (isa<AccumulatorAttr, OperandAttr, RowsOfAttr>(type.getLayout()))
       storeFragment(b, store, adaptor);
     else
       return rewriter.notifyMatchFailure(store, "cannot be stored from there");
@@ -89,23 +89,28 @@ private:
       write(piece);
   }
 
-  /// A thread writes the pairs of columns that it holds, row by row; of a
-  /// column vector, which the four lanes of a quad all hold, the first lane's
-  /// copy.
+  /// A thread writes the columns that it holds, row by row, in pairs where they
+  /// are neighbours; of a column vector, which several lanes hold, the first
+  /// lane's copy, and of what several warps hold, the first one's.
   void storeFragment(ImplicitLocOpBuilder &b, StoreOp store,
                      OpAdaptor adaptor) const {
     TileType type = store.getTile().getType();
     FragmentLayout layout(type);
     int64_t bytes = type.getElementType().getIntOrFloatBitWidth() / 8;
     Thread thread = this->thread(b);
-    Place<Scalar> lane = FragmentLayout::ofLane(thread.lane);
-    Scalar firstRow = lane.row + FragmentLayout::rowOfWarp(thread.warp);
+    Place<Scalar> first = layout.ofThread(thread.lane, thread.warp);
+    bool transposed = FragmentLayout::isTransposed(type.getLayout());
+    // Columns of a transposed tile are dealt to warps.
+    int64_t furthest = transposed ? (layout.getWarps() - 1) * kAtomRows : 0;
     for (int64_t slot = 0; slot < layout.rowSlots(); ++slot) {
       SmallVector<Value> found = cloneBody(
-          b, store.getRows(), ValueRange{firstRow + layout.rowOfSlot(slot)});
+          b, store.getRows(), ValueRange{first.row + layout.rowOfSlot(slot)});
       Value there = found[1];
       if (type.isColumn())
-        there = arith::AndIOp::create(b, there, lane.column.less(1));
+        there = arith::AndIOp::create(b, there, first.column.less(1));
+      if (transposed && layout.getWarps() < facts.warps)
+        there = arith::AndIOp::create(b, there,
+                                      thread.warp.less(layout.getWarps()));
       scf::IfOp branch = scf::IfOp::create(b, there, false);
       OpBuilder::InsertionGuard guard(b);
       b.setInsertionPointToStart(branch.thenBlock());
@@ -117,13 +122,24 @@ private:
         continue;
       }
       Value row =
-          advance(b, adaptor.getBase(), (offset + lane.column.wide()) * bytes);
-      for (int64_t pair = 0; pair < layout.columnSlots(); pair += 2) {
-        Value two = fragmentPair(b, type, adaptor.getTile(),
-                                 layout.registerOf(slot, pair));
-        LLVM::StoreOp::create(
-            b, two, advance(b, row, i64(b, layout.columnOfSlot(pair) * bytes)),
-            2 * bytes);
+          advance(b, adaptor.getBase(), (offset + first.column.wide()) * bytes);
+      int64_t run = layout.columnRun();
+      for (int64_t at = 0; at < layout.columnSlots(); at += run) {
+        int64_t column = layout.columnOfSlot(at);
+        if (column >= type.getColumns())
+          continue;
+        OpBuilder::InsertionGuard guard(b);
+        if (column + furthest >= type.getColumns()) {
+          Value inside = (first.column + column).less(type.getColumns());
+          b.setInsertionPointToStart(
+              scf::IfOp::create(b, inside, false).thenBlock());
+        }
+        int64_t reg = layout.registerOf(slot, at);
+        Value value = run == 2
+                          ? fragmentPair(b, type, adaptor.getTile(), reg)
+                          : fragmentElement(b, type, adaptor.getTile(), reg);
+        LLVM::StoreOp::create(b, value, advance(b, row, i64(b, column * bytes)),
+                              run * bytes);
       }
     }
   }

@@ -3,52 +3,47 @@
 // Products of tiles: mma.sync m16n8k16 over the atoms of a warp, with operands
 // that ldmatrix reads from shared memory or that already lie in registers.
 
-#include "lib/Conversion/TileToNvvm.h"
+#include "lib/Conversion/MatrixReader.h"
 
 using namespace mlir;
 using namespace saccade;
 using namespace saccade::tile;
 
 namespace {
-/// Four registers of ldmatrix.x4, or of a left operand.
-using Quad = SmallVector<Value, 4>;
+SmallVector<Value> startingSums(ImplicitLocOpBuilder &b, DotOp dot,
+                                DotOp::Adaptor adaptor,
+                                const FragmentLayout &layout) {
+  SmallVector<Value> sums;
+  Value zero = f32(b, 0);
+  for (int64_t reg = 0; reg < layout.registers(); ++reg)
+    sums.push_back(dot.getAccumulator()
+                       ? element(b, adaptor.getAccumulator(), reg)
+                       : zero);
+  return sums;
+}
 
-/// Reads 16 x 16 elements of a tile in shared memory as matrix operands. What
-/// the lane contributes to the addresses is computed once.
-class MatrixReader {
-public:
-  MatrixReader(ImplicitLocOpBuilder &b, TileType type, Value base,
-               MatrixUse use)
-      : b(b), shared(b, type, base), use(use),
-        lane(ldmatrixRow(use, Thread(b).lane)) {}
-
-  /// The elements from (row, column) on; `row` may depend on the warp.
-  Quad read(Scalar row, int64_t column) {
-    Scalar chunk = lane.column + column / shared.layout.elementsPerChunk();
-    Value pointer = shared.chunk(b, row + lane.row, chunk);
-    Type word = b.getI32Type();
-    auto quad = LLVM::LLVMStructType::getLiteral(b.getContext(),
-                                                 {word, word, word, word});
-    auto layout =
-        use == MatrixUse::Right ? NVVM::MMALayout::col : NVVM::MMALayout::row;
-    Value read = NVVM::LdMatrixOp::create(
-        b, quad, pointer, b.getI32IntegerAttr(4),
-        NVVM::MMALayoutAttr::get(b.getContext(), layout),
-        NVVM::LdStMatrixShapeAttr::get(b.getContext(), 8, 8),
-        NVVM::LdStMatrixEltTypeAttr::get(b.getContext(),
-                                         NVVM::LdStMatrixEltType::B16));
-    Quad words;
-    for (int64_t i = 0; i < 4; ++i)
-      words.push_back(LLVM::ExtractValueOp::create(b, read, i));
-    return words;
-  }
-
-private:
-  ImplicitLocOpBuilder &b;
-  SharedTile shared;
-  MatrixUse use;
-  Place<Scalar> lane;
-};
+/// sums += a * b for one atom.
+void multiply(ImplicitLocOpBuilder &b, Type type, ArrayRef<Value> left,
+              ArrayRef<Value> right, MutableArrayRef<Value> sums) {
+  // NVVM takes bf16 pairs as words and f16 pairs as vectors.
+  Type word = type.isBF16() ? Type(b.getI32Type()) : VectorType::get(2, type);
+  NVVM::MMATypes name =
+      type.isBF16() ? NVVM::MMATypes::bf16 : NVVM::MMATypes::f16;
+  auto words = [&](ArrayRef<Value> values) {
+    return llvm::map_to_vector(
+        values, [&](Value value) { return bitcast(b, word, value); });
+  };
+  Type single = b.getF32Type();
+  auto quad = LLVM::LLVMStructType::getLiteral(
+      b.getContext(), {single, single, single, single});
+  Value product = NVVM::MmaOp::create(
+      b, quad, words(left), words(right), ValueRange(ArrayRef<Value>(sums)),
+      {kAtomRows, kAtomColumns, kAtomDepth}, std::nullopt, std::nullopt,
+      std::array{name, name},
+      std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
+  for (int64_t i = 0; i < 4; ++i)
+    sums[i] = LLVM::ExtractValueOp::create(b, product, i);
+}
 
 struct LowerDot : TilePattern<DotOp> {
   using TilePattern::TilePattern;
@@ -56,6 +51,8 @@ struct LowerDot : TilePattern<DotOp> {
   LogicalResult
   matchAndRewrite(DotOp dot, OpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
+    if (FragmentLayout::isTransposed(dot.getType().getLayout()))
+      return rewriter.notifyMatchFailure(dot, "has its sides exchanged");
     ImplicitLocOpBuilder b(dot.getLoc(), rewriter);
     TileType lhs = dot.getLhs().getType(), rhs = dot.getRhs().getType();
     if (!isa_and_present<SharedAttr>(rhs.getLayout()))
@@ -126,40 +123,55 @@ private:
     std::optional<MatrixReader> reader;
     std::optional<Scalar> warpRow;
   };
+};
 
-  SmallVector<Value> startingSums(ImplicitLocOpBuilder &b, DotOp dot,
-                                  OpAdaptor adaptor,
-                                  const FragmentLayout &layout) const {
-    SmallVector<Value> sums;
-    Value zero = f32(b, 0);
-    for (int64_t reg = 0; reg < layout.registers(); ++reg)
-      sums.push_back(dot.getAccumulator()
-                         ? element(b, adaptor.getAccumulator(), reg)
-                         : zero);
-    return sums;
-  }
+/// A transposed product, whose atoms have the tile's columns as rows: its left
+/// operand is the tile's right side, read from shared memory, and its right
+/// operand, in registers, the left side. Eight rows then fill an atom.
+struct LowerTransposedDot : TilePattern<DotOp> {
+  using TilePattern::TilePattern;
 
-  /// sums += a * b for one atom.
-  void multiply(ImplicitLocOpBuilder &b, Type type, ArrayRef<Value> left,
-                ArrayRef<Value> right, MutableArrayRef<Value> sums) const {
-    // NVVM takes bf16 pairs as words and f16 pairs as vectors.
-    Type word = type.isBF16() ? Type(b.getI32Type()) : VectorType::get(2, type);
-    NVVM::MMATypes name =
-        type.isBF16() ? NVVM::MMATypes::bf16 : NVVM::MMATypes::f16;
-    auto words = [&](ArrayRef<Value> values) {
-      return llvm::map_to_vector(
-          values, [&](Value value) { return bitcast(b, word, value); });
-    };
-    Type single = b.getF32Type();
-    auto quad = LLVM::LLVMStructType::getLiteral(
-        b.getContext(), {single, single, single, single});
-    Value product = NVVM::MmaOp::create(
-        b, quad, words(left), words(right), ValueRange(ArrayRef<Value>(sums)),
-        {kAtomRows, kAtomColumns, kAtomDepth}, std::nullopt, std::nullopt,
-        std::array{name, name},
-        std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
-    for (int64_t i = 0; i < 4; ++i)
-      sums[i] = LLVM::ExtractValueOp::create(b, product, i);
+  LogicalResult
+  matchAndRewrite(DotOp dot, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    TileType lhs = dot.getLhs().getType(), rhs = dot.getRhs().getType();
+    if (!FragmentLayout::isTransposed(dot.getType().getLayout()))
+      return rewriter.notifyMatchFailure(dot, "has no sides exchanged");
+    FragmentLayout result(dot.getType());
+    if (result.getWarps() != 1)
+      return dot.emitOpError("expects a warp to compute a whole tile, but got ")
+             << dot.getType();
+    if (!isa_and_present<OperandAttr>(lhs.getLayout()) ||
+        !FragmentLayout::isTransposed(lhs.getLayout()))
+      return dot.emitOpError("expects the left side as a transposed operand, "
+                             "but got ")
+             << lhs;
+    if (!PanelReader::takes(rhs))
+      return dot.emitOpError("expects the right side in panels of 128 bytes a "
+                             "row, but got ")
+             << rhs;
+    ImplicitLocOpBuilder b(dot.getLoc(), rewriter);
+    SmallVector<Value> sums = startingSums(b, dot, adaptor, result);
+    FragmentLayout right(lhs);
+    bool transposed = dot.getTransposed();
+    PanelReader left(b, rhs, adaptor.getRhs(),
+                     transposed ? MatrixUse::Left : MatrixUse::LeftTransposed);
+    for (int64_t depth = 0; depth < lhs.getColumns(); depth += kAtomDepth)
+      for (int64_t slot = 0; slot < result.columnSlots(); slot += 2) {
+        int64_t column = result.columnOfSlot(slot);
+        Quad words =
+            transposed ? left.read(column, depth) : left.read(depth, column);
+        for (int64_t atom = 0; atom < result.getRowAtoms(); ++atom) {
+          int64_t first = right.registerOf(atom, depth / kAtomColumns * 2);
+          multiply(b, rhs.getElementType(), words,
+                   {fragmentPair(b, lhs, adaptor.getLhs(), first),
+                    fragmentPair(b, lhs, adaptor.getLhs(), first + 2)},
+                   MutableArrayRef<Value>(sums).slice(
+                       result.registerOf(2 * atom, slot), 4));
+        }
+      }
+    rewriter.replaceOp(dot, vectorOf(b, sums));
+    return success();
   }
 };
 } // namespace
@@ -167,5 +179,6 @@ private:
 void saccade::populateTileProductPatterns(const TypeConverter &converter,
                                           RewritePatternSet &patterns,
                                           const EntryFacts &facts) {
-  patterns.add<LowerDot>(converter, patterns.getContext(), facts);
+  patterns.add<LowerDot, LowerTransposedDot>(converter, patterns.getContext(),
+                                             facts);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Tiles in registers: bodies of maps cloned for each element that a thread
-// holds, rows scaled, and reductions within a quad of lanes.
+// holds, rows scaled, and reductions over the lanes of a row.
 
 #include "lib/Conversion/TileToNvvm.h"
 
@@ -27,9 +27,8 @@ public:
     // register.
     bool asksColumn =
         !map.getType().isColumn() && !body.getArguments().back().use_empty();
-    laneColumn = FragmentLayout::ofLane(
-                     (hasRoles && asksColumn ? Thread::local(b) : thread).lane)
-                     .column;
+    Thread asked = hasRoles && asksColumn ? Thread::local(b) : thread;
+    firstColumn = layout.columnOfThread(asked.lane, asked.warp);
     for (BlockArgument argument : body.getArguments())
       depends[argument] = dependsOf(argument);
     for (Operation &op : body.without_terminator()) {
@@ -67,7 +66,7 @@ private:
   FragmentLayout layout;
   ValueRange inputs;
   Thread thread;
-  Scalar laneColumn;
+  Scalar firstColumn;
   DenseMap<Value, unsigned> depends;
   /// A value, and the row and column slots that it depends on.
   using Key = std::tuple<void *, int64_t, int64_t>;
@@ -127,14 +126,13 @@ private:
 
   Value valueOf(BlockArgument argument, int64_t rowSlot, int64_t columnSlot) {
     unsigned number = argument.getArgNumber();
-    Place<Scalar> lane = FragmentLayout::ofLane(thread.lane);
     if (number == inputs.size())
-      return lane.row + FragmentLayout::rowOfWarp(thread.warp) +
+      return layout.ofThread(thread.lane, thread.warp).row +
              layout.rowOfSlot(rowSlot);
     if (number > inputs.size())
       return map.getType().isColumn()
                  ? i32(b, 0)
-                 : laneColumn + layout.columnOfSlot(columnSlot);
+                 : firstColumn + layout.columnOfSlot(columnSlot);
     FragmentLayout input(inputType(number));
     int64_t reg = inputType(number).isColumn()
                       ? rowSlot
@@ -156,7 +154,7 @@ struct LowerMap : TilePattern<MapOp> {
     auto round = yielded.getDefiningOp<arith::TruncFOp>();
     bool inPairs = round && round.getIn().getType().isF32() &&
                    round->getBlock() == &map.getBody().front() &&
-                   layout.columnSlots() > 1;
+                   !map.getType().isColumn();
     SmallVector<Value> elements(layout.registers());
     for (int64_t reg = 0; reg < layout.registers(); ++reg) {
       int64_t row = layout.rowSlotOf(reg), column = layout.columnSlotOf(reg);
@@ -164,8 +162,10 @@ struct LowerMap : TilePattern<MapOp> {
         elements[reg] = cloneFor(yielded, row, column);
       } else if (reg % 2 == 0) {
         // One instruction rounds two neighbours into one register.
-        Value two = vectorOf(b, {cloneFor(round.getIn(), row, column),
-                                 cloneFor(round.getIn(), row, column + 1)});
+        Value two =
+            vectorOf(b, {cloneFor(round.getIn(), row, column),
+                         cloneFor(round.getIn(), layout.rowSlotOf(reg + 1),
+                                  layout.columnSlotOf(reg + 1))});
         two = arith::TruncFOp::create(b, VectorType::get(2, round.getType()),
                                       two);
         elements[reg] = element(b, two, 0);
@@ -249,20 +249,25 @@ struct LowerReduce : TilePattern<ReduceOp> {
         return arith::MaxNumFOp::create(b, x, y);
       return arith::AddFOp::create(b, x, y);
     };
-    FragmentLayout layout(reduce.getInput().getType());
+    TileType type = reduce.getInput().getType();
+    FragmentLayout layout(type);
+    if (FragmentLayout::isTransposed(type.getLayout()) && layout.getWarps() > 1)
+      return reduce.emitOpError("expects rows that one warp holds, but got ")
+             << type;
     SmallVector<Value> rows;
     for (int64_t slot = 0; slot < layout.rowSlots(); ++slot) {
       SmallVector<Value> left;
       for (int64_t column = 0; column < layout.columnSlots(); ++column)
-        left.push_back(fragmentElement(b, reduce.getInput().getType(),
-                                       adaptor.getInput(),
-                                       layout.registerOf(slot, column)));
+        if (layout.columnOfSlot(column) < type.getColumns())
+          left.push_back(fragmentElement(b, type, adaptor.getInput(),
+                                         layout.registerOf(slot, column)));
       // Halves at a time: the chain of dependences is short, the order fixed.
       for (size_t n = left.size(); n > 1; n = (n + 1) / 2)
         for (size_t i = 0; i < n / 2; ++i)
           left[i] = combine(left[i], left[i + (n + 1) / 2]);
       bool whole = !isa<PartsOfAttr>(reduce.getType().getLayout());
-      rows.push_back(whole ? overQuad(b, left.front(), combine) : left.front());
+      rows.push_back(whole ? overRow(b, layout, left.front(), combine)
+                           : left.front());
     }
     rewriter.replaceOp(reduce, vectorOf(b, rows));
     return success();

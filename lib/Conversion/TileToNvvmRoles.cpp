@@ -68,7 +68,8 @@ struct LowerRoles : TilePattern<RolesOp> {
       return roles.emitOpError("expects groups of four warps to compute, but "
                                "the schedule has ")
              << facts.warps << " warps";
-    // Of 16 named barriers 0 is the CTA's, and a group has two.
+    // Of 16 named barriers 0 is the CTA's, a group has two, and one is left for
+    // all that compute.
     if (2 * facts.groups() >= 16)
       return roles.emitOpError(
                  "expects at most 7 groups that compute, but got ")

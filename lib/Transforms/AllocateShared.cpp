@@ -36,11 +36,14 @@ bool inShared(Value value) {
 
 class SharedAllocator {
 public:
-  explicit SharedAllocator(EntryOp entry) {
+  explicit SharedAllocator(EntryOp entry)
+      : warps(entry.getSchedule().getWarps()) {
     number(entry);
     entry.walk<WalkOrder::PreOrder>([&](Operation *op) {
       if (auto pipe = dyn_cast<PipeOp>(op))
         pipes.push_back(pipe);
+      else if (auto combine = dyn_cast<CombineOp>(op))
+        combines.push_back(combine);
       else if (!isa<GetOp, OverwriteOp>(op)) // live in their pipe
         for (Value result : op->getResults())
           if (inShared(result))
@@ -65,16 +68,18 @@ public:
                             shared.getSwizzle(), buffer.offset)));
       }
     }
-    return total;
+    return combines.empty() ? total : allocateExchanges(total);
   }
 
 private:
+  int64_t warps;
   DenseMap<Operation *, std::pair<int64_t, int64_t>>
       span; // of op and its regions
   DenseMap<Value, size_t> bufferOf;
   std::vector<Buffer> buffers;
   SmallVector<Buffer *> placed;
   SmallVector<PipeOp> pipes;
+  SmallVector<CombineOp> combines;
   int64_t clock = 0, firstFree = 0;
 
   /// What takes the place of a tile lives where that does.
@@ -108,6 +113,33 @@ private:
       end += pipe.getType().getStages() * kStageBarrierBytes;
     }
     return pipes.empty() ? 0 : llvm::alignTo(end, kAlignment);
+  }
+
+  /// Combinations of columns have memory of their own, so that warps meet once
+  /// in each; those of tiles, which take more, share theirs.
+  int64_t allocateExchanges(int64_t end) {
+    int64_t tiles = 0;
+    end = llvm::alignTo(end, kAlignment);
+    for (CombineOp combine : combines) {
+      int64_t bytes =
+          ExchangeLayout(combine.getInput().getType(), warps).bytes();
+      if (!combine.getType().isColumn()) {
+        tiles = std::max(tiles, bytes);
+        continue;
+      }
+      setExchange(combine, end);
+      end += llvm::alignTo(bytes, kAlignment);
+    }
+    for (CombineOp combine : combines)
+      if (!combine.getType().isColumn())
+        setExchange(combine, end);
+    return end + tiles;
+  }
+
+  static void setExchange(CombineOp combine, int64_t begin) {
+    combine->setAttr(
+        kExchangeAttr,
+        IntegerAttr::get(IntegerType::get(combine.getContext(), 64), begin));
   }
 
   void number(Operation *op) {

@@ -111,3 +111,34 @@ tile.entry @pipes_keep_their_bytes attend
     tile.yield %offset, %there : i64, i1
   } : !tile.tile<64x48xbf16, #tile.shared<pitch = 48, swizzle = 1>>
 }
+
+// -----
+
+!m = !tile.tile<16x1xf32, #tile.rows_of<warps = 1, transposed = true>>
+!o = !tile.tile<16x72xf32, #tile.accumulator<warps = 1, transposed = true>>
+!all = !tile.tile<16x72xf32, #tile.accumulator<warps = 1, transposed = true>>
+
+// What warps pass to each other lies behind everything else: columns, 4 warps of 16
+// rows, apart; tiles, 4 warps of eight rows and 80 columns, in the same place.
+// CHECK-LABEL: tile.entry @warps_meet
+// CHECK-SAME: tile.shared_bytes = 10752
+tile.entry @warps_meet attend
+    #tile.items<rows = 16, group = 1, heads = 1, keys = 16, row_block = 0>
+    #tile.schedule<rows = 16, keys = 16, warps = 4, weights = bf16,
+    pipeline = #tile.pipeline<stages = 4, copy = tma, load_registers = 24, compute_registers = 240, growth = 0, deal = keys>> {
+^bb0(%words: !tile.words):
+  %zero = arith.constant 0.0 : f32
+  tile.roles load 24 {
+  } compute 240 {
+    %m = tile.fill %zero : f32 -> !m
+    %o = tile.fill %zero : f32 -> !o
+    // CHECK: tile.combine max {{.*}} {tile.exchange = 0 : i64}
+    %a = tile.combine max %m : !m -> !m
+    // CHECK: tile.combine add {{.*}} {tile.exchange = 256 : i64}
+    %b = tile.combine add %m : !m -> !m
+    // CHECK: tile.combine add {{.*}} {tile.exchange = 512 : i64}
+    %c = tile.combine add %o : !o -> !all
+    // CHECK: tile.combine add {{.*}} {tile.exchange = 512 : i64}
+    %d = tile.combine add %o : !o -> !all
+  }
+}
