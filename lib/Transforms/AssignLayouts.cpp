@@ -7,7 +7,11 @@
 #include "dialects/Tile/FragmentLayout.h"
 #include "lib/Transforms/Passes.h"
 
+#include "llvm/ADT/EquivalenceClasses.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/MathExtras.h"
+
+#include <numeric>
 
 namespace saccade {
 #define GEN_PASS_DEF_ASSIGNLAYOUTSPASS
@@ -18,13 +22,77 @@ using namespace mlir;
 using namespace saccade::tile;
 
 namespace {
+/// Where keys are dealt, each warp computes tiles of its own from the keys that
+/// it took, up to where these are combined. What is computed from each other,
+/// element by element, lives alike; so the tiles that are private are those
+/// that hang together with a product.
+class PrivateTiles {
+public:
+  explicit PrivateTiles(EntryOp entry) {
+    entry.walk([&](Operation *op) {
+      llvm::TypeSwitch<Operation *>(op)
+          .Case([&](DotOp dot) {
+            for (Value accumulator :
+                 dot.getAccumulatorMutable().getAsOperandRange())
+              join(accumulator, dot.getResult());
+            products.push_back(dot.getResult());
+          })
+          .Case([&](CombineOp combine) {
+            products.push_back(combine.getInput());
+          })
+          .Case<MapOp, ScaleRowsOp>([&](auto map) {
+            for (Value input : map->getOperands())
+              join(input, map.getResult());
+          })
+          .Case([&](scf::ForOp loop) {
+            for (auto [init, argument, yielded, result] :
+                 llvm::zip_equal(loop.getInitArgs(), loop.getRegionIterArgs(),
+                                 loop.getYieldedValues(), loop.getResults()))
+              for (Value value : {init, Value(argument), yielded})
+                join(value, result);
+          })
+          .Case([&](scf::IfOp branch) {
+            for (Region *region : branch.getRegions())
+              if (!region->empty())
+                for (auto [yielded, result] :
+                     llvm::zip(region->front().getTerminator()->getOperands(),
+                               branch.getResults()))
+                  join(yielded, result);
+          });
+    });
+  }
+
+  bool contains(Value value) const {
+    return llvm::any_of(products, [&](Value product) {
+      return classes.isEquivalent(key(product), key(value));
+    });
+  }
+
+private:
+  llvm::EquivalenceClasses<const void *> classes;
+  SmallVector<Value> products;
+
+  static const void *key(Value value) { return value.getAsOpaquePointer(); }
+
+  /// Columns live alike anyway, and what is filled can be filled again.
+  void join(Value x, Value y) {
+    auto type = dyn_cast<TileType>(x.getType());
+    if (type && !type.isColumn() && isa<TileType>(y.getType()) &&
+        !cast<TileType>(y.getType()).isColumn() && !x.getDefiningOp<FillOp>())
+      classes.unionSets(key(x), key(y));
+  }
+};
+
 /// Gives results their layouts in program order, and converts operands that are
 /// wanted in another one.
 class LayoutAssigner {
 public:
   explicit LayoutAssigner(EntryOp entry)
       : context(entry.getContext()), warps(entry.getSchedule().getWarps()),
-        pipelined(entry.getSchedule().getPipeline()) {}
+        pipelined(entry.getSchedule().getPipeline()) {
+    if (entry.getSchedule().dealsKeys())
+      dealt.emplace(entry);
+  }
 
   LogicalResult assignBlock(Block &block) {
     for (Operation &op : llvm::make_early_inc_range(block))
@@ -37,6 +105,9 @@ private:
   MLIRContext *context;
   int64_t warps;
   bool pipelined;
+  std::optional<PrivateTiles> dealt; // if keys are
+  /// Operands that were made of loaded tiles.
+  DenseMap<Operation *, Value> loadedOperands;
 
   static TileType tileOf(Value value) {
     return cast<TileType>(value.getType());
@@ -45,13 +116,16 @@ private:
   LogicalResult assign(Operation *op) {
     return TypeSwitch<Operation *, LogicalResult>(op)
         .Case([&](LoadOp load) { return assignLoad(load); })
-        .Case([&](MapRowsOp map) {
+        .Case([&](MapRowsOp map) -> LogicalResult {
+          if (dealt)
+            return map.emitOpError("expects no functions of whole rows where "
+                                   "keys are dealt to warps");
           want(map.getInputMutable(), shared(map.getInput()));
           return give(map.getResult(), shared(map.getResult()));
         })
         .Case([&](MapOp map) {
           for (OpOperand &input : map.getInputsMutable())
-            want(input, inRegisters(input.get()));
+            want(input, alike(input.get(), map.getResult()));
           return give(map.getResult(), inRegisters(map.getResult()));
         })
         .Case([&](FillOp fill) {
@@ -64,10 +138,17 @@ private:
         .Case([&](DotOp dot) { return assignDot(dot); })
         .Case([&](ScaleRowsOp scale) {
           for (OpOperand &operand : scale->getOpOperands())
-            want(operand, inRegisters(operand.get()));
+            want(operand, alike(operand.get(), scale.getResult()));
           return give(scale.getResult(), inRegisters(scale.getResult()));
         })
-        .Case([&](StoreOp store) { return success(); })
+        .Case([&](CombineOp combine) -> LogicalResult {
+          if (!dealt)
+            return combine.emitOpError("expects a schedule that deals keys to "
+                                       "warps");
+          want(combine.getInputMutable(), inRegisters(combine.getInput()));
+          return give(combine.getResult(), inRegisters(combine.getResult()));
+        })
+        .Case([&](StoreOp store) { return assignStore(store); })
         .Case([&](scf::ForOp loop) { return assignLoop(loop); })
         .Case([&](scf::IfOp branch) { return assignBranch(branch); })
         .Default([&](Operation *other) { return assignOther(other); });
@@ -87,6 +168,17 @@ private:
     return give(load.getResult(), shared(load.getResult()));
   }
 
+  /// Neighbours of a 16-bit transposed tile are of two rows; as an operand, of
+  /// one, which then needs one address.
+  LogicalResult assignStore(StoreOp store) {
+    TileType type = tileOf(store.getTile());
+    auto tile = dyn_cast_if_present<AccumulatorAttr>(type.getLayout());
+    if (tile && tile.getTransposed() && !type.getElementType().isF32())
+      want(store.getTileMutable(),
+           OperandAttr::get(context, tile.getWarps(), /*transposed=*/true));
+    return success();
+  }
+
   LogicalResult assignDot(DotOp dot) {
     TileType lhs = tileOf(dot.getLhs()), rhs = tileOf(dot.getRhs());
     if (lhs.getElementType() != rhs.getElementType() ||
@@ -99,12 +191,31 @@ private:
     if (rhs.getRows() % kAtomDepth)
       return dot.emitOpError("expects keys to be a multiple of ")
              << kAtomDepth << ", but got " << rhs.getRows();
-    if (!isa_and_present<SharedAttr>(lhs.getLayout()))
+    if (dealt)
+      wantRightOperand(dot.getLhsMutable());
+    else if (!isa_and_present<SharedAttr>(lhs.getLayout()))
       want(dot.getLhsMutable(), OperandAttr::get(context, warps));
     want(dot.getRhsMutable(), shared(dot.getRhs()));
     for (OpOperand &accumulator : dot.getAccumulatorMutable())
-      want(accumulator, inRegisters(accumulator.get()));
+      want(accumulator, inRegisters(dot.getResult()));
     return give(dot.getResult(), inRegisters(dot.getResult()));
+  }
+
+  /// What was loaded is brought to registers right behind the load: queries
+  /// serve all keys of an item.
+  void wantRightOperand(OpOperand &operand) {
+    Attribute layout = OperandAttr::get(context, 1, /*transposed=*/true);
+    auto load = operand.get().getDefiningOp<LoadOp>();
+    if (!load)
+      return want(operand, layout);
+    Value &made = loadedOperands[load];
+    if (!made) {
+      OpBuilder builder(context);
+      builder.setInsertionPointAfter(load);
+      made = ConvertOp::create(builder, load.getLoc(),
+                               load.getType().withLayout(layout), load);
+    }
+    operand.set(made);
   }
 
   /// A loop carries tiles in registers: a buffer would have to be copied.
@@ -114,14 +225,14 @@ private:
                          loop.getResults())) {
       if (!isa<TileType>(init.get().getType()))
         continue;
-      Attribute layout = inRegisters(init.get());
+      Attribute layout = inRegisters(result);
       want(init, layout);
       if (failed(give(argument, layout)) || failed(give(result, layout)))
         return failure();
     }
     if (failed(assignBlock(*loop.getBody())))
       return failure();
-    wantYielded(loop.getBody()->getTerminator());
+    wantYielded(loop.getBody()->getTerminator(), loop.getResults());
     return success();
   }
 
@@ -130,7 +241,7 @@ private:
       if (!region->empty()) {
         if (failed(assignBlock(region->front())))
           return failure();
-        wantYielded(region->front().getTerminator());
+        wantYielded(region->front().getTerminator(), branch.getResults());
       }
     for (Value result : branch.getResults())
       if (isa<TileType>(result.getType()) &&
@@ -153,16 +264,31 @@ private:
   }
 
   /// Results and yielded values of a loop or branch live in registers.
-  void wantYielded(Operation *yield) {
-    for (OpOperand &operand : yield->getOpOperands())
+  void wantYielded(Operation *yield, ValueRange results) {
+    for (auto [operand, result] :
+         llvm::zip_equal(yield->getOpOperands(), results))
       if (isa<TileType>(operand.get().getType()))
-        want(operand, inRegisters(operand.get()));
+        want(operand, inRegisters(result));
   }
 
   Attribute inRegisters(Value value) const {
-    if (tileOf(value).isColumn())
+    TileType type = tileOf(value);
+    if (dealt && type.isColumn())
+      return RowsOfAttr::get(context, 1, /*transposed=*/true);
+    if (dealt)
+      return AccumulatorAttr::get(
+          context,
+          dealt->contains(value)
+              ? 1
+              : std::gcd(warps, llvm::divideCeil(type.getColumns(), kAtomRows)),
+          /*transposed=*/true);
+    if (type.isColumn())
       return RowsOfAttr::get(context, warps);
     return AccumulatorAttr::get(context, warps);
+  }
+  /// In registers, beside the elements of the tile that is computed from it.
+  Attribute alike(Value value, Value result) const {
+    return inRegisters(tileOf(value).isColumn() ? value : result);
   }
   Attribute shared(Value value) const {
     return pipelined ? SharedLayout::choosePanels(tileOf(value))
@@ -171,7 +297,11 @@ private:
 
   LogicalResult give(Value value, Attribute layout) {
     TileType type = tileOf(value);
-    if (FragmentLayout::isFragment(layout) &&
+    if (dealt && type.getRows() % kAtomColumns)
+      return emitError(value.getLoc())
+             << "expects rows to be a multiple of " << kAtomColumns
+             << " where keys are dealt, but got " << type.getRows();
+    if (!dealt && FragmentLayout::isFragment(layout) &&
         type.getRows() % (kAtomRows * warps))
       return emitError(value.getLoc()) << "expects rows to be a multiple of "
                                        << kAtomRows << " for each of " << warps
@@ -184,11 +314,19 @@ private:
     return success();
   }
 
-  static void want(OpOperand &operand, Attribute layout) {
+  void want(OpOperand &operand, Attribute layout) {
     TileType type = tileOf(operand.get());
     if (type.getLayout() == layout)
       return;
     OpBuilder builder(operand.getOwner());
+    if (auto fill = operand.get().getDefiningOp<FillOp>(); fill && dealt) {
+      builder.setInsertionPoint(fill);
+      operand.set(FillOp::create(builder, fill.getLoc(),
+                                 type.withLayout(layout), fill.getValue()));
+      if (fill->use_empty())
+        fill.erase();
+      return;
+    }
     operand.set(ConvertOp::create(builder, operand.getOwner()->getLoc(),
                                   type.withLayout(layout), operand.get()));
   }

@@ -71,8 +71,9 @@ std::optional<RunningSum> RunningSum::match(scf::ForOp loop, unsigned index) {
 static void defer(RunningSum found) {
   scf::ForOp loop = found.loop;
   auto whole = cast<TileType>(loop.getResult(found.index).getType());
+  auto rows = cast<RowsOfAttr>(whole.getLayout());
   TileType parts = whole.withLayout(PartsOfAttr::get(
-      whole.getContext(), cast<RowsOfAttr>(whole.getLayout()).getWarps()));
+      whole.getContext(), rows.getWarps(), rows.getTransposed()));
   OpBuilder b(loop);
   Value init = FillOp::create(b, loop.getLoc(), parts, found.init.getValue());
   loop.getInitArgsMutable()[found.index].assign(init);

@@ -141,3 +141,84 @@ tile.entry @pipelines_lie_in_panels attend
   %o = tile.dot %p, %v
       : !tile.tile<192x80xbf16>, !tile.tile<80x96xbf16> -> !tile.tile<192x96xf32>
 }
+
+// -----
+
+// Each warp has all rows and keys of its own: what hangs together with products is
+// private to it, up to where warps combine.
+// CHECK-LABEL: tile.entry @dealt_keys_turn_tiles
+tile.entry @dealt_keys_turn_tiles attend
+    #tile.items<rows = 24, group = 1, heads = 1, keys = 16, row_block = 0>
+    #tile.schedule<rows = 24, keys = 16, warps = 8, weights = bf16,
+    pipeline = #tile.pipeline<stages = 8, copy = tma, load_registers = 56, compute_registers = 168, growth = 8, deal = keys>> {
+^bb0(%words: !tile.words):
+  %base = tile.word %words[4] : !tile.address
+  %n = tile.word %words[5] : i32
+  %there = arith.constant true
+  %offset = arith.constant 0 : i64
+  %c0 = arith.constant 0 : i32
+  %c1 = arith.constant 1 : i32
+  %zero = arith.constant 0.0 : f32
+  // Queries become operands where they are loaded, not in the loop.
+  // CHECK: %[[Q:.*]] = tile.load
+  // CHECK: <24x72xbf16, #tile.shared<pitch = 64, swizzle = 8>>
+  // CHECK-NEXT: %[[A:.*]] = tile.convert %[[Q]] : {{.*}} -> <24x72xbf16, #tile.operand<warps = 1, transposed = true>>
+  %q = tile.load %base rows {
+  ^bb0(%row: i32):
+    tile.yield %offset, %there : i64, i1
+  } : !tile.tile<24x72xbf16>
+  // One value fills tiles of both kinds.
+  // CHECK-DAG: tile.fill {{.*}} -> <24x96xf32, #tile.accumulator<warps = 1, transposed = true>>
+  // CHECK-DAG: %[[EMPTY:.*]] = tile.fill {{.*}} -> <24x96xf32, #tile.accumulator<warps = 2, transposed = true>>
+  %empty = tile.fill %zero : f32 -> !tile.tile<24x96xf32>
+  // CHECK: scf.for {{.*}} -> (!tile.tile<24x96xf32, #tile.accumulator<warps = 1, transposed = true>>)
+  %o = scf.for %i = %c0 to %n step %c1 iter_args(%x = %empty) -> (!tile.tile<24x96xf32>) : i32 {
+    // CHECK: %[[K:.*]] = tile.load
+    %k = tile.load %base rows {
+    ^bb0(%row: i32):
+      tile.yield %offset, %there : i64, i1
+    } : !tile.tile<16x72xbf16>
+    // CHECK: tile.dot %[[A]], {{.*}} -> <24x16xf32, #tile.accumulator<warps = 1, transposed = true>>
+    %s = tile.dot %q, %k transposed
+        : !tile.tile<24x72xbf16>, !tile.tile<16x72xbf16> -> !tile.tile<24x16xf32>
+    // CHECK: tile.reduce {{.*}} -> <24x1xf32, #tile.rows_of<warps = 1, transposed = true>>
+    %m = tile.reduce max %s : !tile.tile<24x16xf32> -> !tile.tile<24x1xf32>
+    %p = tile.map (%s, %m) {
+    ^bb0(%a: f32, %b: f32, %row: i32, %column: i32):
+      %d = arith.subf %a, %b : f32
+      %w = arith.truncf %d : f32 to bf16
+      tile.yield %w : bf16
+    } : (!tile.tile<24x16xf32>, !tile.tile<24x1xf32>) -> !tile.tile<24x16xbf16>
+    %v = tile.load %base rows {
+    ^bb0(%row: i32):
+      tile.yield %offset, %there : i64, i1
+    } : !tile.tile<16x96xbf16>
+    // CHECK: %[[P:.*]] = tile.convert {{.*}} -> <24x16xbf16, #tile.operand<warps = 1, transposed = true>>
+    // CHECK-NEXT: tile.dot %[[P]],
+    %y = tile.dot %p, %v into %x : !tile.tile<24x96xf32>
+        : !tile.tile<24x16xbf16>, !tile.tile<16x96xbf16> -> !tile.tile<24x96xf32>
+    scf.yield %y : !tile.tile<24x96xf32>
+  }
+  // Six blocks of 16 columns are dealt to eight warps by twos.
+  // CHECK: tile.combine add {{.*}} -> <24x96xf32, #tile.accumulator<warps = 2, transposed = true>>
+  %all = tile.combine add %o : !tile.tile<24x96xf32> -> !tile.tile<24x96xf32>
+  // CHECK: scf.if {{.*}} -> (!tile.tile<24x96xf32, #tile.accumulator<warps = 2, transposed = true>>)
+  // CHECK: scf.yield %[[EMPTY]]
+  %some = arith.cmpi slt, %c0, %n : i32
+  %r = scf.if %some -> !tile.tile<24x96xf32> {
+    scf.yield %all : !tile.tile<24x96xf32>
+  } else {
+    scf.yield %empty : !tile.tile<24x96xf32>
+  }
+  %out = tile.map (%r) {
+  ^bb0(%a: f32, %row: i32, %column: i32):
+    %w = arith.truncf %a : f32 to bf16
+    tile.yield %w : bf16
+  } : (!tile.tile<24x96xf32>) -> !tile.tile<24x96xbf16>
+  // CHECK: %[[OUT:.*]] = tile.convert {{.*}} -> <24x96xbf16, #tile.operand<warps = 2, transposed = true>>
+  // CHECK: tile.store %[[OUT]]
+  tile.store %out to %base rows {
+  ^bb0(%row: i32):
+    tile.yield %offset, %there : i64, i1
+  } : !tile.tile<24x96xbf16>
+}
