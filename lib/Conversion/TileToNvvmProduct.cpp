@@ -5,6 +5,8 @@
 
 #include "lib/Conversion/MatrixReader.h"
 
+#include <map>
+
 using namespace mlir;
 using namespace saccade;
 using namespace saccade::tile;
@@ -141,10 +143,12 @@ struct LowerTransposedDot : TilePattern<DotOp> {
     if (result.getWarps() != 1)
       return dot.emitOpError("expects a warp to compute a whole tile, but got ")
              << dot.getType();
-    if (!isa_and_present<OperandAttr>(lhs.getLayout()) ||
-        !FragmentLayout::isTransposed(lhs.getLayout()))
-      return dot.emitOpError("expects the left side as a transposed operand, "
-                             "but got ")
+    bool inRegisters = isa_and_present<OperandAttr>(lhs.getLayout()) &&
+                       FragmentLayout::isTransposed(lhs.getLayout());
+    if (!inRegisters && !PanelReader::takes(lhs))
+      return dot.emitOpError(
+                 "expects the left side as a transposed operand, or "
+                 "in panels of 128 bytes a row, but got ")
              << lhs;
     if (!PanelReader::takes(rhs))
       return dot.emitOpError("expects the right side in panels of 128 bytes a "
@@ -152,7 +156,7 @@ struct LowerTransposedDot : TilePattern<DotOp> {
              << rhs;
     ImplicitLocOpBuilder b(dot.getLoc(), rewriter);
     SmallVector<Value> sums = startingSums(b, dot, adaptor, result);
-    FragmentLayout right(lhs);
+    RightSide right(b, lhs, adaptor.getLhs());
     bool transposed = dot.getTransposed();
     PanelReader left(b, rhs, adaptor.getRhs(),
                      transposed ? MatrixUse::Left : MatrixUse::LeftTransposed);
@@ -161,18 +165,49 @@ struct LowerTransposedDot : TilePattern<DotOp> {
         int64_t column = result.columnOfSlot(slot);
         Quad words =
             transposed ? left.read(column, depth) : left.read(depth, column);
-        for (int64_t atom = 0; atom < result.getRowAtoms(); ++atom) {
-          int64_t first = right.registerOf(atom, depth / kAtomColumns * 2);
-          multiply(b, rhs.getElementType(), words,
-                   {fragmentPair(b, lhs, adaptor.getLhs(), first),
-                    fragmentPair(b, lhs, adaptor.getLhs(), first + 2)},
+        for (int64_t atom = 0; atom < result.getRowAtoms(); ++atom)
+          multiply(b, rhs.getElementType(), words, right.read(atom, depth),
                    MutableArrayRef<Value>(sums).slice(
                        result.registerOf(2 * atom, slot), 4));
-        }
       }
     rewriter.replaceOp(dot, vectorOf(b, sums));
     return success();
   }
+
+private:
+  /// The tile's left side in registers or in shared memory, an atom at a time.
+  class RightSide {
+  public:
+    RightSide(ImplicitLocOpBuilder &b, TileType type, Value value)
+        : b(b), type(type), value(value) {
+      if (isa<SharedAttr>(type.getLayout()))
+        reader.emplace(b, type, value, MatrixUse::RightDeep);
+    }
+
+    SmallVector<Value, 2> read(int64_t atom, int64_t depth) {
+      if (!reader) {
+        int64_t first =
+            FragmentLayout(type).registerOf(atom, depth / kAtomColumns * 2);
+        return {fragmentPair(b, type, value, first),
+                fragmentPair(b, type, value, first + 2)};
+      }
+      // One ldmatrix brings two steps of depth, if there are two.
+      int64_t step = depth / kAtomDepth % 2;
+      int64_t first = depth - step * kAtomDepth;
+      Quad &quad = found[{atom, first}];
+      if (quad.empty())
+        quad = reader->read(atom * kAtomColumns, first,
+                            first + kAtomDepth < type.getColumns() ? 4 : 2);
+      return {quad[2 * step], quad[2 * step + 1]};
+    }
+
+  private:
+    ImplicitLocOpBuilder &b;
+    TileType type;
+    Value value;
+    std::optional<PanelReader> reader;
+    std::map<std::pair<int64_t, int64_t>, Quad> found; // by atom and depth
+  };
 };
 } // namespace
 

@@ -90,8 +90,16 @@ public:
   explicit LayoutAssigner(EntryOp entry)
       : context(entry.getContext()), warps(entry.getSchedule().getWarps()),
         pipelined(entry.getSchedule().getPipeline()) {
-    if (entry.getSchedule().dealsKeys())
-      dealt.emplace(entry);
+    if (!entry.getSchedule().dealsKeys())
+      return;
+    dealt.emplace(entry);
+    constexpr int64_t others = 56; // that of 32 rows and 16 keys are no fewer
+    queryLimit =
+        entry.getSchedule().getPipeline().getComputeRegisters() - others;
+    entry.walk([&](DotOp dot) {
+      if (dot.getAccumulator())
+        outputRegisters = std::max(outputRegisters, registersOf(dot.getType()));
+    });
   }
 
   LogicalResult assignBlock(Block &block) {
@@ -106,8 +114,17 @@ private:
   int64_t warps;
   bool pipelined;
   std::optional<PrivateTiles> dealt; // if keys are
+  /// Registers of a thread that results take, and those that may be taken with
+  /// queries: the rest is for logits, operands and addresses.
+  int64_t outputRegisters = 0, queryLimit = 0;
   /// Operands that were made of loaded tiles.
   DenseMap<Operation *, Value> loadedOperands;
+
+  /// Of a tile that one warp has.
+  static int64_t registersOf(TileType type) {
+    return type.getRows() * llvm::alignTo(type.getColumns(), kAtomDepth) *
+           type.getElementType().getIntOrFloatBitWidth() / 32 / kWarpSize;
+  }
 
   static TileType tileOf(Value value) {
     return cast<TileType>(value.getType());
@@ -192,7 +209,7 @@ private:
       return dot.emitOpError("expects keys to be a multiple of ")
              << kAtomDepth << ", but got " << rhs.getRows();
     if (dealt)
-      wantRightOperand(dot.getLhsMutable());
+      wantRightOperand(dot);
     else if (!isa_and_present<SharedAttr>(lhs.getLayout()))
       want(dot.getLhsMutable(), OperandAttr::get(context, warps));
     want(dot.getRhsMutable(), shared(dot.getRhs()));
@@ -201,13 +218,17 @@ private:
     return give(dot.getResult(), inRegisters(dot.getResult()));
   }
 
-  /// What was loaded is brought to registers right behind the load: queries
-  /// serve all keys of an item.
-  void wantRightOperand(OpOperand &operand) {
+  /// What was loaded is brought to registers right behind the load, since
+  /// queries serve all keys of an item; where results leave no room, products
+  /// read it from shared memory.
+  void wantRightOperand(DotOp dot) {
+    OpOperand &operand = dot.getLhsMutable();
     Attribute layout = OperandAttr::get(context, 1, /*transposed=*/true);
     auto load = operand.get().getDefiningOp<LoadOp>();
     if (!load)
       return want(operand, layout);
+    if (registersOf(load.getType()) + outputRegisters > queryLimit)
+      return;
     Value &made = loadedOperands[load];
     if (!made) {
       OpBuilder builder(context);

@@ -90,3 +90,132 @@ tile.entry @pipe_without_a_place attend #items #schedule {
     %b = tile.get %bs[%c0] : !bs -> !b
   }
 }
+
+// -----
+
+#items = #tile.items<rows = 8, group = 1, heads = 1, keys = 16, row_block = 0>
+#schedule = #tile.schedule<rows = 8, keys = 16, warps = 4, weights = bf16,
+  pipeline = #tile.pipeline<stages = 4, copy = tma, load_registers = 40, compute_registers = 232, growth = 0, deal = keys>>
+!a = !tile.tile<8x16xbf16, #tile.operand<warps = 1, transposed = true>>
+!b = !tile.tile<16x16xbf16, #tile.shared<pitch = 24, swizzle = 1>>
+!bs = !tile.pipe<16x16xbf16, #tile.shared<pitch = 24, swizzle = 1>, stages = 4>
+!s = !tile.tile<8x16xf32, #tile.accumulator<warps = 1, transposed = true>>
+tile.entry @keys_not_in_panels attend #items #schedule {
+^bb0(%words: !tile.words):
+  %bs = tile.pipe tma barriers 40960 {dealt} : !bs
+  %one = arith.constant 1.0 : bf16
+  %c0 = arith.constant 0 : i32
+  tile.roles load 40 {
+  } compute 232 {
+    %a = tile.fill %one : bf16 -> !a
+    %b = tile.get %bs[%c0] : !bs -> !b
+    // expected-error @+2 {{expects the right side in panels of 128 bytes a row, but got '!tile.tile<16x16xbf16, #tile.shared<pitch = 24, swizzle = 1>>'}}
+    // expected-error @+1 {{failed to legalize operation 'tile.dot'}}
+    %s = tile.dot %a, %b transposed : !a, !b -> !s
+  }
+}
+
+// -----
+
+#items = #tile.items<rows = 8, group = 1, heads = 1, keys = 16, row_block = 0>
+#schedule = #tile.schedule<rows = 8, keys = 16, warps = 4, weights = bf16,
+  pipeline = #tile.pipeline<stages = 4, copy = tma, load_registers = 40, compute_registers = 232, growth = 0, deal = keys>>
+!a = !tile.tile<8x16xbf16, #tile.accumulator<warps = 1, transposed = true>>
+!b = !tile.tile<16x16xbf16, #tile.shared<pitch = 64, swizzle = 8>>
+!bs = !tile.pipe<16x16xbf16, #tile.shared<pitch = 64, swizzle = 8>, stages = 4>
+!s = !tile.tile<8x16xf32, #tile.accumulator<warps = 1, transposed = true>>
+tile.entry @weights_that_are_no_operand attend #items #schedule {
+^bb0(%words: !tile.words):
+  %bs = tile.pipe tma barriers 40960 {dealt} : !bs
+  %one = arith.constant 1.0 : bf16
+  %c0 = arith.constant 0 : i32
+  tile.roles load 40 {
+  } compute 232 {
+    %a = tile.fill %one : bf16 -> !a
+    %b = tile.get %bs[%c0] : !bs -> !b
+    // expected-error @+2 {{expects the left side as a transposed operand, or in panels of 128 bytes a row, but got '!tile.tile<8x16xbf16, #tile.accumulator<warps = 1, transposed = true>>'}}
+    // expected-error @+1 {{failed to legalize operation 'tile.dot'}}
+    %s = tile.dot %a, %b : !a, !b -> !s
+  }
+}
+
+// -----
+
+#items = #tile.items<rows = 8, group = 1, heads = 1, keys = 16, row_block = 0>
+#schedule = #tile.schedule<rows = 8, keys = 16, warps = 4, weights = bf16,
+  pipeline = #tile.pipeline<stages = 4, copy = tma, load_registers = 40, compute_registers = 232, growth = 0, deal = keys>>
+!a = !tile.tile<8x16xbf16, #tile.operand<warps = 1, transposed = true>>
+!b = !tile.tile<16x32xbf16, #tile.shared<pitch = 64, swizzle = 8>>
+!bs = !tile.pipe<16x32xbf16, #tile.shared<pitch = 64, swizzle = 8>, stages = 4>
+!s = !tile.tile<8x32xf32, #tile.accumulator<warps = 2, transposed = true>>
+!l = !tile.tile<8x1xf32, #tile.rows_of<warps = 1, transposed = true>>
+tile.entry @results_of_several_warps attend #items #schedule {
+^bb0(%words: !tile.words):
+  %bs = tile.pipe tma barriers 40960 {dealt} : !bs
+  %one = arith.constant 1.0 : bf16
+  %c0 = arith.constant 0 : i32
+  tile.roles load 40 {
+  } compute 232 {
+    %a = tile.fill %one : bf16 -> !a
+    %b = tile.get %bs[%c0] : !bs -> !b
+    // expected-error @+2 {{expects a warp to compute a whole tile, but got '!tile.tile<8x32xf32, #tile.accumulator<warps = 2, transposed = true>>'}}
+    // expected-error @+1 {{failed to legalize operation 'tile.dot'}}
+    %s = tile.dot %a, %b : !a, !b -> !s
+  }
+}
+
+// -----
+
+#items = #tile.items<rows = 8, group = 1, heads = 1, keys = 16, row_block = 0>
+#schedule = #tile.schedule<rows = 8, keys = 16, warps = 4, weights = bf16,
+  pipeline = #tile.pipeline<stages = 4, copy = tma, load_registers = 40, compute_registers = 232, growth = 0, deal = keys>>
+!s = !tile.tile<8x32xf32, #tile.accumulator<warps = 2, transposed = true>>
+!l = !tile.tile<8x1xf32, #tile.rows_of<warps = 1, transposed = true>>
+tile.entry @rows_of_several_warps attend #items #schedule {
+^bb0(%words: !tile.words):
+  %one = arith.constant 1.0 : f32
+  tile.roles load 40 {
+  } compute 232 {
+    %s = tile.fill %one : f32 -> !s
+    // expected-error @+2 {{expects rows that one warp holds, but got '!tile.tile<8x32xf32, #tile.accumulator<warps = 2, transposed = true>>'}}
+    // expected-error @+1 {{failed to legalize operation 'tile.reduce'}}
+    %l = tile.reduce add %s : !s -> !l
+  }
+}
+
+// -----
+
+#items = #tile.items<rows = 8, group = 1, heads = 1, keys = 16, row_block = 0>
+#schedule = #tile.schedule<rows = 8, keys = 16, warps = 4, weights = bf16,
+  pipeline = #tile.pipeline<stages = 4, copy = tma, load_registers = 40, compute_registers = 232, growth = 0, deal = keys>>
+!o = !tile.tile<8x48xf32, #tile.accumulator<warps = 1, transposed = true>>
+!all = !tile.tile<8x48xf32, #tile.accumulator<warps = 2, transposed = true>>
+tile.entry @blocks_dealt_unevenly attend #items #schedule {
+^bb0(%words: !tile.words):
+  %one = arith.constant 1.0 : f32
+  tile.roles load 40 {
+  } compute 232 {
+    %o = tile.fill %one : f32 -> !o
+    // expected-error @+2 {{expects transposed tiles of f32 that each warp has for itself, to be the same or dealt evenly, but got '!tile.tile<8x48xf32, #tile.accumulator<warps = 1, transposed = true>>' and '!tile.tile<8x48xf32, #tile.accumulator<warps = 2, transposed = true>>'}}
+    // expected-error @+1 {{failed to legalize operation 'tile.combine'}}
+    %all = tile.combine add %o {tile.exchange = 0 : i64} : !o -> !all
+  }
+}
+
+// -----
+
+#items = #tile.items<rows = 8, group = 1, heads = 1, keys = 16, row_block = 0>
+#schedule = #tile.schedule<rows = 8, keys = 16, warps = 4, weights = bf16,
+  pipeline = #tile.pipeline<stages = 4, copy = tma, load_registers = 40, compute_registers = 232, growth = 0, deal = keys>>
+!m = !tile.tile<8x1xf32, #tile.rows_of<warps = 1, transposed = true>>
+tile.entry @nowhere_to_meet attend #items #schedule {
+^bb0(%words: !tile.words):
+  %one = arith.constant 1.0 : f32
+  tile.roles load 40 {
+  } compute 232 {
+    %m = tile.fill %one : f32 -> !m
+    // expected-error @+2 {{expects warps that have roles, and memory to meet in}}
+    // expected-error @+1 {{failed to legalize operation 'tile.combine'}}
+    %all = tile.combine add %m : !m -> !m
+  }
+}

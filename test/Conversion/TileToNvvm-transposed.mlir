@@ -239,3 +239,53 @@ tile.entry @transposed_tiles_are_stored attend
     } : !m
   }
 }
+
+// -----
+
+!q = !tile.tile<16x48xf16, #tile.shared<pitch = 64, swizzle = 8, offset = 65536>>
+!k = !tile.tile<16x48xf16, #tile.shared<pitch = 64, swizzle = 8>>
+!qs = !tile.pipe<16x48xf16, #tile.shared<pitch = 64, swizzle = 8, offset = 65536>, stages = 2>
+!ks = !tile.pipe<16x48xf16, #tile.shared<pitch = 64, swizzle = 8>, stages = 8>
+!s = !tile.tile<16x16xf32, #tile.accumulator<warps = 1, transposed = true>>
+
+// Queries that found no room in registers are read where they are multiplied: for
+// each eight rows two steps of depth at once, and what is left.
+// CHECK-LABEL: llvm.func @queries_stay_in_shared_memory
+// CHECK: nvvm.ldmatrix {{.*}} num = 4
+// CHECK: nvvm.ldmatrix {{.*}} num = 4
+// CHECK-NEXT: llvm.extractvalue
+// CHECK-COUNT-3: llvm.extractvalue
+// CHECK: nvvm.mma.sync
+// CHECK: nvvm.ldmatrix {{.*}} num = 4
+// CHECK: nvvm.mma.sync
+// CHECK: nvvm.ldmatrix {{.*}} num = 4
+// CHECK-COUNT-2: nvvm.mma.sync
+// CHECK: nvvm.ldmatrix {{.*}} num = 4
+// CHECK: nvvm.ldmatrix {{.*}} num = 2
+// CHECK: nvvm.mma.sync
+// CHECK: nvvm.ldmatrix {{.*}} num = 2
+// CHECK: nvvm.mma.sync
+// CHECK-NOT: nvvm.mma.sync
+tile.entry @queries_stay_in_shared_memory attend
+    #tile.items<rows = 16, group = 4, heads = 1, keys = 16, row_block = 0>
+    #tile.schedule<rows = 16, keys = 16, warps = 8, weights = f16,
+                   pipeline = #tile.pipeline<stages = 8, copy = gather, load_registers = 56,
+                                             compute_registers = 168, growth = 0, deal = keys>> {
+^bb0(%words: !tile.words):
+  %qs = tile.pipe gather barriers 73728 : !qs
+  %ks = tile.pipe gather barriers 73760 {dealt} : !ks
+  %c0 = arith.constant 0 : i32
+  %base = tile.word %words[4] : !tile.address
+  %offset = arith.constant 0 : i64
+  %there = arith.constant true
+  tile.roles load 56 {
+  } compute 168 {
+    %q = tile.get %qs[%c0] : !qs -> !q
+    %k = tile.get %ks[%c0] : !ks -> !k
+    %s = tile.dot %q, %k transposed : !q, !k -> !s
+    tile.store %s to %base rows {
+    ^bb0(%row: i32):
+      tile.yield %offset, %there : i64, i1
+    } : !s
+  }
+}

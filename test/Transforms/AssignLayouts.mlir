@@ -222,3 +222,39 @@ tile.entry @dealt_keys_turn_tiles attend
     tile.yield %offset, %there : i64, i1
   } : !tile.tile<24x96xbf16>
 }
+
+// -----
+
+// 32 rows of 128 columns take 128 registers as results and 64 as queries, which leaves
+// too few of 232: queries stay where they were loaded.
+// CHECK-LABEL: tile.entry @many_rows_leave_no_room
+tile.entry @many_rows_leave_no_room attend
+    #tile.items<rows = 32, group = 1, heads = 1, keys = 16, row_block = 0>
+    #tile.schedule<rows = 32, keys = 16, warps = 8, weights = bf16,
+    pipeline = #tile.pipeline<stages = 8, copy = tma, load_registers = 40, compute_registers = 232, growth = 8, deal = keys>> {
+^bb0(%words: !tile.words):
+  %base = tile.word %words[4] : !tile.address
+  %there = arith.constant true
+  %offset = arith.constant 0 : i64
+  %zero = arith.constant 0.0 : f32
+  %q = tile.load %base rows {
+  ^bb0(%row: i32):
+    tile.yield %offset, %there : i64, i1
+  } : !tile.tile<32x128xbf16>
+  %k = tile.load %base rows {
+  ^bb0(%row: i32):
+    tile.yield %offset, %there : i64, i1
+  } : !tile.tile<16x128xbf16>
+  // CHECK: tile.dot {{.*}} : <32x128xbf16, #tile.shared<pitch = 64, swizzle = 8>>, <16x128xbf16, #tile.shared<pitch = 64, swizzle = 8>>
+  %s = tile.dot %q, %k transposed
+      : !tile.tile<32x128xbf16>, !tile.tile<16x128xbf16> -> !tile.tile<32x16xf32>
+  %p = tile.map (%s) {
+  ^bb0(%a: f32, %row: i32, %column: i32):
+    %w = arith.truncf %a : f32 to bf16
+    tile.yield %w : bf16
+  } : (!tile.tile<32x16xf32>) -> !tile.tile<32x16xbf16>
+  %o0 = tile.fill %zero : f32 -> !tile.tile<32x128xf32>
+  // CHECK: tile.convert {{.*}} -> <32x16xbf16, #tile.operand<warps = 1, transposed = true>>
+  %o = tile.dot %p, %k into %o0 : !tile.tile<32x128xf32>
+      : !tile.tile<32x16xbf16>, !tile.tile<16x128xbf16> -> !tile.tile<32x128xf32>
+}
