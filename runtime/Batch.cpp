@@ -18,6 +18,20 @@ constexpr int64_t kMost = SACCADE_MAX_POSITION;
 
 int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+/// How messages begin, and how they name a cache; made when there is one.
+struct Subject {
+  std::string_view kernel;
+};
+void appendTo(std::string &out, Subject subject) {
+  out += join("@", subject.kernel, ": expects ");
+}
+struct Named {
+  std::string_view cache;
+};
+void appendTo(std::string &out, Named named) {
+  out += join("'", named.cache, "' ");
+}
+
 /// Reads one cache of the batch; a member function per layout.
 class CacheReader {
 public:
@@ -25,9 +39,7 @@ public:
               const SaccadeCacheBatch &source, DLDevice device,
               const Limits &limits, Batch &batch, CachePart &part)
       : slot(slot), source(source), device(device), limits(limits),
-        batch(batch), part(part),
-        subject(join("@", manifest.kernel, ": expects ")),
-        named(join("'", slot.name, "' ")) {}
+        batch(batch), part(part), subject{manifest.kernel}, named{slot.name} {}
 
   Status read() {
     SACCADE_TRY(checkArrays());
@@ -67,6 +79,14 @@ private:
 
   template <typename... Parts> Status wrong(const Parts &...parts) const {
     return invalid(subject, parts...);
+  }
+
+  Status readTable(const DLTensor &tensor, int maxRank, std::string_view what,
+                   Table &table) const {
+    Status status = table.read(tensor, device, maxRank, "");
+    if (status != SACCADE_OK)
+      setError(join(subject, what, " of ", named, saccade_last_error()));
+    return status;
   }
 
   /// Arrays that the layout needs, and none that it would ignore.
@@ -130,8 +150,7 @@ private:
 
   Status readPaged() {
     Table table;
-    SACCADE_TRY(table.read(*source.indices, device, 2,
-                           join(subject, "indices of ", named)));
+    SACCADE_TRY(readTable(*source.indices, 2, "indices", table));
     bool padded = table.rank == 2;
     if (padded && (source.indptr || source.last_page_len))
       return wrong(named, "to have either indptr or 2-D indices, not both");
@@ -196,34 +215,40 @@ private:
     return SACCADE_OK;
   }
 
-  /// More indices, if the plan has room for them.
-  Status reserveIndices(int64_t count) const {
+  /// Whether the plan has room for more indices of a request.
+  Status reserveIndices(size_t r, int64_t count) const {
     if (int64_t all = int64_t(batch.indices.size()) + count;
         all > limits.indices)
       return fail(SACCADE_OUT_OF_CAPACITY, subject, "at most ", limits.indices,
-                  " indices as its capacity says, but got ", all, " or more");
+                  " indices as its capacity says, but got ", all,
+                  " up to request ", r);
     return SACCADE_OK;
   }
 
   Status copyPages(size_t r, const int32_t *ids, int64_t pages) {
     part.segments[r].base = static_cast<int64_t>(batch.indices.size());
+    // One pass without branches: negative ids have a high bit.
+    uint32_t bits = 0;
+    int32_t largest = part.largestId;
     for (int64_t i = 0; i < pages; ++i) {
+      bits |= static_cast<uint32_t>(ids[i]);
+      largest = std::max(largest, ids[i]);
+    }
+    static_assert(kMost == 1 << 30);
+    for (int64_t i = 0; bits >= kMost && i < pages; ++i)
       if (ids[i] < 0 || ids[i] >= kMost)
         return wrong("page ids of ", named, "in 0..2^30-1, but got ", ids[i],
                      " as page ", i, " of request ", r);
-      part.largestId = std::max(part.largestId, ids[i]);
-    }
-    SACCADE_TRY(reserveIndices(pages));
+    part.largestId = largest;
+    SACCADE_TRY(reserveIndices(r, pages));
     batch.indices.insert(batch.indices.end(), ids, ids + pages);
     return SACCADE_OK;
   }
 
   Status readBlocks() {
     Table rows, blocks;
-    SACCADE_TRY(rows.read(*source.block_rows, device, 1,
-                          join(subject, "block_rows of ", named)));
-    SACCADE_TRY(blocks.read(*source.indices, device, 1,
-                            join(subject, "indices of ", named)));
+    SACCADE_TRY(readTable(*source.block_rows, 1, "block_rows", rows));
+    SACCADE_TRY(readTable(*source.indices, 1, "indices", blocks));
     if (rows.onHost != blocks.onHost)
       return wrong("block_rows and indices of ", named, "on one device");
     int64_t row =
@@ -232,6 +257,11 @@ private:
     for (size_t r = 0; r < requests(); ++r) {
       part.segments[r].blocks = row + total;
       total += ceilDiv(batch.requests[r].q_len, slot.blockRows);
+      if (rows.onHost && row + total > limits.rowBlocks)
+        return fail(SACCADE_OUT_OF_CAPACITY, subject, "at most ",
+                    limits.rowBlocks,
+                    " row blocks as its capacity says, but got ", row + total,
+                    " up to request ", r);
     }
     // A batch without row blocks still has a pointer to end at.
     if (rows.shape[0] < total + 1)
@@ -242,10 +272,6 @@ private:
       part.deviceBlockRows = rows.data;
       return SACCADE_OK;
     }
-    if (row + total > limits.rowBlocks)
-      return fail(SACCADE_OUT_OF_CAPACITY, subject, "at most ",
-                  limits.rowBlocks,
-                  " row blocks as its capacity says, but got ", row + total);
     return copyBlocks(rows, blocks);
   }
 
@@ -266,7 +292,7 @@ private:
         if (to < from || to > blocks.shape[0])
           return wrong("block_rows of ", named, "in ", from, "..",
                        blocks.shape[0], ", but got ", to, " at ", row + 1);
-        SACCADE_TRY(reserveIndices(to - from));
+        SACCADE_TRY(reserveIndices(r, to - from));
         int32_t least = 0;
         for (int32_t i = from; i < to; ++i) {
           int32_t id = blocks.data[i];
@@ -289,12 +315,13 @@ private:
   const Limits &limits;
   Batch &batch;
   CachePart &part;
-  std::string subject, named;
+  Subject subject;
+  Named named;
 };
 
 Status readQueries(const Manifest &manifest, const SaccadeBatch &source,
                    Batch &batch) {
-  std::string subject = join("@", manifest.kernel, ": expects ");
+  Subject subject{manifest.kernel};
   bool dense = false;
   for (const Slot &slot : manifest.arguments)
     dense |= slot.kind == SlotKind::Tensor && slot.layout == Layout::Dense;
@@ -332,7 +359,7 @@ Status readQueries(const Manifest &manifest, const SaccadeBatch &source,
 
 /// Offsets of the tables that follow the requests, and laws between lengths.
 Status finishRequests(const Manifest &manifest, Batch &batch) {
-  std::string subject = join("@", manifest.kernel, ": expects ");
+  Subject subject{manifest.kernel};
   bool masked = manifest.hasTable(TableKind::Bits);
   for (size_t r = 0; r < batch.requests.size(); ++r) {
     SaccadeRequest &request = batch.requests[r];
@@ -397,7 +424,7 @@ void Batch::reserve(const Manifest &manifest, const Limits &limits) {
 Status saccade::rt::readBatch(const Manifest &manifest,
                               const SaccadeBatch &source, DLDevice device,
                               const Limits &limits, Batch &batch) {
-  std::string subject = join("@", manifest.kernel, ": expects ");
+  Subject subject{manifest.kernel};
   batch.clear(manifest.caches.size());
   if (source.requests < 0 || source.requests >= kMost)
     return invalid(subject, "0 requests or more, but got ", source.requests);
@@ -417,14 +444,26 @@ Status saccade::rt::readBatch(const Manifest &manifest,
 
   batch.requests.resize(source.requests);
   SACCADE_TRY(readQueries(manifest, source, batch));
-  if (batch.tokens > limits.queryTokens)
-    return fail(SACCADE_OUT_OF_CAPACITY, subject, "at most ",
-                limits.queryTokens,
-                " query tokens as its capacity says, but got ", batch.tokens);
+  // Whether a sum over requests is within the capacity.
+  auto fits = [&](int64_t sum, int64_t limit, std::string_view what,
+                  int32_t SaccadeRequest::*length) -> Status {
+    if (sum <= limit)
+      return SACCADE_OK;
+    size_t r = 0;
+    for (sum = batch.requests[0].*length; sum <= limit;)
+      sum += batch.requests[++r].*length;
+    return fail(SACCADE_OUT_OF_CAPACITY, subject, "at most ", limit, " ", what,
+                " as its capacity says, but got ", sum, " up to request ", r);
+  };
+  SACCADE_TRY(fits(batch.tokens, limits.queryTokens, "query tokens",
+                   &SaccadeRequest::q_len));
   for (size_t c = 0; c < batch.caches.size(); ++c)
     SACCADE_TRY(CacheReader(manifest, manifest.arguments[manifest.caches[c]],
                             source.caches[c], device, limits, batch,
                             batch.caches[c])
                     .read());
-  return finishRequests(manifest, batch);
+  SACCADE_TRY(finishRequests(manifest, batch));
+  if (limits.keys > 0)
+    return fits(batch.keys, limits.keys, "keys", &SaccadeRequest::kv_len);
+  return SACCADE_OK;
 }

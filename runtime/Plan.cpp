@@ -241,6 +241,7 @@ Status SaccadePlan::update(const SaccadeBatch &source, void *stream) {
   work.swap(spareWork);
   isOnDevice = false;
   text.clear();
+  svg.clear();
   return SACCADE_OK;
 }
 
@@ -337,4 +338,10 @@ const std::string &SaccadePlan::describe() {
   if (text.empty())
     text = saccade::rt::describe(module.manifest(), batch, work);
   return text;
+}
+
+const std::string &SaccadePlan::picture() {
+  if (svg.empty())
+    svg = saccade::rt::picture(module.manifest(), batch, work);
+  return svg;
 }

@@ -31,6 +31,7 @@ struct SaccadePlan {
   Status check(void *stream);
   Status run(std::span<const SaccadeArgument> values, void *stream);
   const std::string &describe();
+  const std::string &picture();
 
 private:
   SaccadePlan(SaccadeModule &module, DLDevice device, uint32_t flags)
@@ -78,7 +79,7 @@ private:
   std::vector<uint64_t> words;
   std::vector<saccade::rt::TensorExtent> extents;
   std::vector<saccade::rt::TensorMaps> maps; ///< per entry
-  std::string text; ///< of describe; "" when out of date
+  std::string text, svg; ///< of describe and picture; "" when out of date
 };
 
 #endif // SACCADE_RUNTIME_PLAN_H

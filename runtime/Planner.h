@@ -87,5 +87,9 @@ EntryWork planEntry(const Manifest &manifest, const Entry &entry,
 std::string describe(const Manifest &manifest, const Batch &batch,
                      const std::vector<EntryWork> &work);
 
+/// A plan as an SVG: the load of every cta along the modelled time.
+std::string picture(const Manifest &manifest, const Batch &batch,
+                    const std::vector<EntryWork> &work);
+
 } // namespace saccade::rt
 #endif // SACCADE_RUNTIME_PLANNER_H

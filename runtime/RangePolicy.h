@@ -43,31 +43,39 @@ private:
   };
   /// Where a range begins: a tile of a KV head, and visited KV tiles before it.
   struct Cut {
-    int64_t item; ///< head * tiles + tile
+    int32_t head, tile;
     int64_t before;
-    int32_t position; ///< of the first key
     int64_t units;    ///< of all work before
+    int32_t position; ///< of the first key
+
+    bool isBefore(const Cut &other) const {
+      return head != other.head ? head < other.head : tile < other.tile;
+    }
   };
   void weigh(const Entry &entry, const std::vector<Tile> &tiles);
   int64_t unitsOf(double cost) const;
-  /// Cuts between tiles only; gives the units of the heaviest range.
-  int64_t cutWhole(int64_t count, int32_t ctas);
+  /// Puts cuts into places of equal distance, each in its tile.
+  void spread(int32_t ctas);
+  Cut betweenTiles(Cut cut) const;
+  /// Units of the heaviest range where all tiles stay whole.
+  int64_t heaviestWhole() const;
+  void cutWhole();
   void cutAnywhere(const Manifest &manifest, const Entry &entry,
                    const Batch &batch, const std::vector<Tile> &tiles,
-                   int32_t ctas, int64_t sliver);
-  void write(const Entry &entry, const std::vector<Tile> &tiles, int32_t ctas,
-             bool fixedGrid, EntryWork &work);
-  void writePart(const std::vector<Tile> &tiles, const Cut &from, const Cut &to,
-                 EntryWork &work);
+                   int64_t sliver);
+  void write(int32_t ctas, bool fixedGrid, EntryWork &work);
+  void writePart(const Cut &from, const Cut &to, SaccadeWorkItem &item,
+                 EntryWork &work) const;
+  Cut behind(Cut cut) const;
 
-  int exponent = 0;
-  bool free = false;    ///< nothing costs anything
-  int64_t perHead = 0;  ///< units of the tiles, for one KV head
-  int64_t heaviest = 0; ///< units of the heaviest tile
-  int32_t heads = 0;
-  std::vector<Weight> weights; ///< per tile
-  std::vector<int64_t> before; ///< per tile and one more: units before it
-  std::vector<Cut> cuts;       ///< per cta and one more
+  double scale = 1;             ///< units of a unit of cost
+  bool free = false;            ///< nothing costs anything
+  int64_t heaviest = 0;         ///< units of the heaviest tile
+  int32_t heads = 0, count = 0; ///< count: of tiles
+  std::vector<Weight> weights;  ///< per tile
+  std::vector<int64_t> before;  ///< per tile and one more: units before it
+  std::vector<SaccadeWorkItem> whole; ///< per tile, of the first KV head
+  std::vector<Cut> cuts;              ///< per cta and one more
   KeyLine keys;
 };
 

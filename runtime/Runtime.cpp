@@ -131,6 +131,10 @@ const char *saccade_plan_describe(SaccadePlan *plan) {
   return plan ? plan->describe().c_str() : "";
 }
 
+const char *saccade_plan_picture(SaccadePlan *plan) {
+  return plan ? plan->picture().c_str() : "";
+}
+
 void saccade_plan_destroy(SaccadePlan *plan) { delete plan; }
 
 SaccadeStatus saccade_run(SaccadePlan *plan, const SaccadeArgument *arguments,

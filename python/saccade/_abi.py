@@ -266,6 +266,7 @@ _SIGNATURES = {
     ),
     "saccade_plan_check": ("status", [_handle, c_void_p]),
     "saccade_plan_describe": (_text, [_handle]),
+    "saccade_plan_picture": (_text, [_handle]),
     "saccade_plan_destroy": (None, [_handle]),
     "saccade_run": ("status", [_handle, POINTER(Argument), c_int32, c_void_p]),
     "saccade_reference_create": ("status", [_text, c_size_t, _text, _out]),

@@ -529,6 +529,10 @@ class Plan:
         """The plan as text."""
         return lib.saccade_plan_describe(self._handle).decode()
 
+    def picture(self) -> str:
+        """The plan as an SVG: the modelled load of every CTA."""
+        return lib.saccade_plan_picture(self._handle).decode()
+
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """``plan.kernel.run(plan, ...)``."""
         return self.kernel.run(self, *args, **kwargs)

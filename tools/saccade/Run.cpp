@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <fstream>
 #include <iostream>
 
 using namespace saccade::cli;
@@ -25,6 +26,9 @@ struct RunCommand {
   int repeat = 0, threads = 0;
   int64_t rows = 200;
   bool check = false;
+  int32_t ctas = 8;
+  bool batchInvariant = false;
+  std::string svg;
 
   void addTo(CLI::App &sub);
   std::map<std::string, double> scalars() const;
@@ -226,8 +230,18 @@ void RunCommand::plan() {
   LoadedSpec loaded = loadSpec(spec, where, device);
   Lengths batch = lengths.read();
   Workload workload(loaded.manifest, batch, lengths.seed, scalars());
-  Plan plan = makePlan(loaded.module(), device, workload,
-                       SACCADE_PLAN_HOST_ONLY, repeat);
+  uint32_t flags = SACCADE_PLAN_HOST_ONLY;
+  if (batchInvariant)
+    flags |= SACCADE_PLAN_BATCH_INVARIANT;
+  Plan plan = makePlan(loaded.module(), device, workload, flags, ctas);
+  if (!svg.empty()) {
+    std::ofstream file(svg);
+    file << saccade_plan_picture(plan.get());
+    if (!file.flush())
+      throw Failure(
+          "expects --svg to be a file that can be written, but got '" + svg +
+          "'");
+  }
   const char *text = saccade_plan_describe(plan.get());
   if (spec.json)
     std::cout << json{{"kernel", loaded.manifest["kernel"]},
@@ -256,11 +270,14 @@ void saccade::cli::addRun(CLI::App &app) {
 
 void saccade::cli::addPlan(CLI::App &app) {
   auto command = std::make_shared<RunCommand>();
-  command->repeat = 8;
   CLI::App *sub =
       app.add_subcommand("plan", "Prints who computes what, for a batch");
   command->addTo(*sub);
-  sub->add_option("--ctas", command->repeat, "blocks of the launch")
+  sub->add_option("--ctas", command->ctas, "blocks of the launch")
       ->capture_default_str();
+  sub->add_flag("--batch-invariant", command->batchInvariant,
+                "cut each request by its own lengths alone");
+  sub->add_option("--svg", command->svg,
+                  "file to draw the load of every block to");
   sub->callback([command] { command->plan(); });
 }

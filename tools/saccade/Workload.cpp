@@ -54,6 +54,7 @@ SaccadeCapacity Workload::capacity() const {
   SaccadeCapacity capacity = {};
   capacity.requests = lengths.requests();
   capacity.query_tokens = lengths.queryTokens();
+  capacity.keys = std::max<int64_t>(lengths.sequenceTokens(), 1);
   for (const CacheInput &cache : caches) {
     capacity.indices +=
         cache.indices.shape.empty() ? 0 : cache.indices.elements();

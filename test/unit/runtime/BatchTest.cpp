@@ -232,13 +232,20 @@ TEST_CASE("batch: refuses more than the capacity") {
                        SACCADE_OUT_OF_CAPACITY));
   source.limits = {2, 3, 3, 0};
   CHECK(source.refuses("paged",
-                       "at most 3 query tokens as its capacity says, but got 4",
+                       "at most 3 query tokens as its capacity says, but got 4 "
+                       "up to request 1",
                        SACCADE_OUT_OF_CAPACITY));
   source.limits = {2, 4, 2, 0};
   CHECK(source.refuses(
-      "paged", "at most 2 indices as its capacity says, but got 3 or more",
+      "paged",
+      "at most 2 indices as its capacity says, but got 3 up to request 1",
       SACCADE_OUT_OF_CAPACITY));
-  source.limits = {2, 4, 3, 0};
+  source.limits = {2, 4, 3, 0, 8};
+  CHECK(source.refuses("paged",
+                       "at most 8 keys as its capacity says, but got 9 up "
+                       "to request 1",
+                       SACCADE_OUT_OF_CAPACITY));
+  source.limits = {2, 4, 3, 0, 0};
   Batch batch;
   CHECK(source.read("paged", batch) == SACCADE_OK);
 }
@@ -276,7 +283,8 @@ TEST_CASE("batch: block-sparse rows and key blocks") {
   CHECK(visitedTiles(sample, sample.entries[0], batch, 0, 4, 6) == 1);
   source.limits.rowBlocks = 2;
   CHECK(source.refuses("block_sparse",
-                       "at most 2 row blocks as its capacity says, but got 3",
+                       "at most 2 row blocks as its capacity says, but got 3 "
+                       "up to request 1",
                        SACCADE_OUT_OF_CAPACITY));
   source.limits = kRoomy;
   ids.data = {0, 3, 1, 0};

@@ -10,6 +10,7 @@
 #include "test/unit/runtime/PlainKernel.h"
 #include "test/unit/runtime/Samples.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <dlfcn.h>
 #include <sys/wait.h>
@@ -215,6 +216,39 @@ TEST_CASE("cuda: a replayed launch computes the next plan") {
   CHECK(f.lse.data[0] == doctest::Approx(0.5 + std::log(3)));
   CHECK(f.lse.data[7] == doctest::Approx(0.5 + std::log(3)));
   CHECK(f.lse.data[8] == doctest::Approx(0.5 + std::log(6)));
+}
+
+TEST_CASE("cuda: counters of parts are cleared once, before any run") {
+  Fixture f;
+  json object = pagedManifest();
+  object["entries"][0]["partial_floats"] = PlainKernel::kPartialFloats;
+  std::vector<uint64_t> seen;
+  mock->kernels["attend"] = [&](const uint64_t *words, int cta) {
+    seen.assign(words, words + SACCADE_HEADER_WORDS);
+    kPlain(words, cta);
+  };
+  REQUIRE(f.load(object) == SACCADE_OK);
+  mock->failures["cuMemsetD32"] = 719;
+  CHECK(failed(f.create(SACCADE_PLAN_FIXED_GRID, 7), SACCADE_DRIVER_ERROR,
+               "cuda: cuMemsetD32 of a plan's counters: CUDA_ERROR_MOCK "
+               "(719): made to fail"));
+  mock->failures.clear();
+  REQUIRE(f.create(SACCADE_PLAN_FIXED_GRID, 7) == SACCADE_OK);
+  CHECK(mock->count("cuStreamSynchronize") == 1);
+  REQUIRE(f.update() == SACCADE_OK);
+  REQUIRE(f.run() == SACCADE_OK);
+  REQUIRE(f.update() == SACCADE_OK);
+  REQUIRE(f.run() == SACCADE_OK);
+  CHECK(mock->count("cuMemsetD32") == 2);
+  CHECK(mock->count("cuStreamSynchronize") == 1); // updates do not wait
+  REQUIRE(seen.size() == SACCADE_HEADER_WORDS);
+  auto *counters =
+      reinterpret_cast<const int32_t *>(seen[SACCADE_WORD_COUNTERS]);
+  CHECK(std::all_of(counters, counters + 6, [](int32_t n) { return n == 0; }));
+  CHECK(seen[SACCADE_WORD_WORKSPACE] % 16 == 0);
+  CHECK(seen[SACCADE_WORD_PARTIALS] % 16 == 0);
+  for (float x : f.o.data)
+    CHECK(x == doctest::Approx(2.0));
 }
 
 TEST_CASE("cuda: a launch carries tensor maps behind its words") {

@@ -365,6 +365,37 @@ entry @attend attend: 4 items on 3 ctas, 8 rows at most, 1 tiles in 3 parts, til
 )");
 }
 
+TEST_CASE("splits: a picture has a bar for each item, and says what it is") {
+  Manifest sample = decodeKernel(1);
+  sample.kernel = "a<b";
+  Batch batch = makeBatch(sample, {1, 1}, {3000, 100});
+  std::vector<EntryWork> work = {
+      planEntry(sample, sample.entries[0], batch, 3, true)};
+  std::string svg = picture(sample, batch, work);
+  auto count = [&](std::string_view what) {
+    int found = 0;
+    for (size_t at = svg.find(what); at != std::string::npos;
+         at = svg.find(what, at + 1))
+      ++found;
+    return found;
+  };
+  CHECK(svg.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\" "));
+  CHECK(svg.ends_with("</svg>\n"));
+  CHECK(count("<title>") == 4);
+  CHECK(count("<rect ") == 1 + 4 + 2); // and the ground, and two of the legend
+  CHECK(count("<rect ") + count("<text ") + count("<line ") + count("<svg ") +
+            count("<title>") ==
+        count("/>") + count("</rect>") + count("</text>") + count("</svg>") +
+            count("</title>"));
+  CHECK(count("part 2 of 3, slot 1<") == 1);
+  CHECK(count("imbalance 1.00255") == 1);
+  CHECK(count("@a&lt;b, entry @attend") == 1);
+  // Nothing to draw is no error.
+  batch = makeBatch(sample, {}, {});
+  work = {planEntry(sample, sample.entries[0], batch, 3, true)};
+  CHECK(picture(sample, batch, work).ends_with("</svg>\n"));
+}
+
 TEST_CASE("plan memory: states are aligned and not sent") {
   Manifest sample = decodeKernel();
   Limits limits{4, 4, 0, 0, 0};
