@@ -341,7 +341,9 @@ const std::string &SaccadePlan::describe() {
 }
 
 const std::string &SaccadePlan::picture() {
-  if (svg.empty())
+  if (isOnDevice)
+    svg = saccade::rt::picture(module.manifest(), batch, {});
+  else if (svg.empty())
     svg = saccade::rt::picture(module.manifest(), batch, work);
   return svg;
 }

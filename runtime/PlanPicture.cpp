@@ -45,7 +45,7 @@ std::string escaped(std::string_view text) {
 /// Neighbours differ: steps of the golden angle around the hues.
 std::string colourOf(int32_t request) {
   double hue = std::fmod(210 + request * 137.508, 360);
-  return join("hsl(", static_cast<int>(hue), " 55% ", request % 2 ? 62 : 52,
+  return join("hsl(", static_cast<int>(hue), ", 55%, ", request % 2 ? 62 : 52,
               "%)");
 }
 

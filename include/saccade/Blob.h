@@ -81,9 +81,6 @@
  *       cost?          {"item"?: 0.0, "alpha": 1.0, "beta": 1.0}: an item costs
  *                      item + alpha * rows + beta * keys, in any unit; keys are
  *                      those of all visited tiles of kv_tile keys.
- *                      "policy"?: "ranges": CTAs take consecutive ranges of
- *                      equal cost, cut anywhere; else whole items, the
- *                      heaviest first
  *                      "groups"?: {"rows": 64, "keys": [0.7, 0.75, 1.0]}: rows
  *                      are computed so many at a time, side by side, and keys
  *                      cost an item with 1, 2, ... such groups at work so much

@@ -297,8 +297,8 @@ SACCADE_API SaccadeStatus saccade_plan_check(SaccadePlan *plan, void *stream);
 /* The plan as text; owned by the plan, valid until its next update. */
 SACCADE_API const char *saccade_plan_describe(SaccadePlan *plan);
 
-/* The plan as an SVG: a chart of the modelled load of every cta. Owned by the
- * plan, valid until its next update. */
+/* The plan as an SVG: a chart of the modelled load of every cta; empty for one
+ * made on the device. Owned by the plan, valid until its next update. */
 SACCADE_API const char *saccade_plan_picture(SaccadePlan *plan);
 
 /* Destroys the plan; launched work that uses it must be done. NULL is

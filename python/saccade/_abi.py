@@ -98,9 +98,9 @@ class Capacity(Structure):
 
 class CacheBatch(Structure):
     _fields_ = [
-        ("lengths", POINTER(c_int32)),
-        ("indptr", POINTER(c_int32)),
-        ("last_page_len", POINTER(c_int32)),
+        ("lengths", c_void_p),  # these three const int32_t *
+        ("indptr", c_void_p),
+        ("last_page_len", c_void_p),
         ("indices", POINTER(DLTensor)),
         ("block_rows", POINTER(DLTensor)),
         ("reserved", c_void_p * 3),
@@ -111,8 +111,8 @@ class Batch(Structure):
     _fields_ = [
         ("requests", c_int32),
         ("num_caches", c_int32),
-        ("q_len", POINTER(c_int32)),
-        ("q_indptr", POINTER(c_int32)),
+        ("q_len", c_void_p),  # const int32_t *, like the next
+        ("q_indptr", c_void_p),
         ("caches", POINTER(CacheBatch)),
         ("reserved", c_void_p * 3),
     ]

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import ctypes
-from ctypes import POINTER, c_int32, c_void_p
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,12 +38,12 @@ class BatchView:
             raise TypeError("expects either q_lens or q_indptr")
         if q_lens is not None:
             self.q_lens = _tensors.int32(q_lens, "q_lens")
-            self.struct.q_len = self._pointer(self.q_lens)
+            self.struct.q_len = self._address(self.q_lens)
         else:
             indptr = _tensors.int32(q_indptr, "q_indptr")
             if indptr.size == 0:
                 raise _abi.InvalidArgument("'q_indptr': expects at least one entry")
-            self.struct.q_indptr = self._pointer(indptr)
+            self.struct.q_indptr = self._address(indptr)
             self.q_lens = indptr[1:] - indptr[:-1]
         self.requests = len(self.q_lens)
         self.struct.requests = self.requests
@@ -78,10 +76,9 @@ class BatchView:
             )
         return parts
 
-    def _pointer(self, array: Any):
+    def _address(self, array: Any) -> int:
         self.kept.append(array)
-        address = array.__array_interface__["data"][0]
-        return ctypes.cast(c_void_p(address), POINTER(c_int32))
+        return array.__array_interface__["data"][0]
 
     def _fill(self, struct: _abi.CacheBatch, name: str, part: Cache) -> None:
         arrays: dict[str, Any] = {}
@@ -95,7 +92,7 @@ class BatchView:
                 raise _abi.InvalidArgument(
                     f"'{name}.{field}': expects {wanted} entries, but got {len(array)}"
                 )
-            setattr(struct, field, self._pointer(array))
+            setattr(struct, field, self._address(array))
             arrays[field] = array
         self.lengths.append((arrays.get("lengths"), arrays.get("indptr")))
         for field in ("indices", "block_rows"):
