@@ -19,20 +19,12 @@
 using namespace mlir;
 using namespace saccade;
 
-static constexpr llvm::StringLiteral kOptional[] = {"attn-derive-tile-bounds",
-                                                    "tile-split-full-tiles",
-                                                    "tile-fuse-maps",
-                                                    "tile-issue-loads-early",
-                                                    "tile-skip-rescales",
-                                                    "tile-defer-sums",
-                                                    "tile-load-queries-early",
-                                                    "tile-stage-outputs",
-                                                    "tile-overlap-products",
-                                                    "tile-watch-keys",
-                                                    "tile-skip-idle-groups",
-                                                    "tile-take-turns",
-                                                    "canonicalize",
-                                                    "cse"};
+static constexpr llvm::StringLiteral kOptional[] = {
+    "attn-derive-tile-bounds", "tile-split-full-tiles", "tile-fuse-maps",
+    "tile-issue-loads-early",  "tile-skip-rescales",    "tile-defer-sums",
+    "tile-load-queries-early", "tile-stage-outputs",    "tile-overlap-products",
+    "tile-watch-keys",         "tile-skip-idle-groups", "tile-take-turns",
+    "saccade-look-up-early",   "canonicalize",          "cse"};
 
 ArrayRef<llvm::StringLiteral> saccade::optionalPasses() { return kOptional; }
 
@@ -112,6 +104,7 @@ static void buildGpuPipeline(OpPassManager &pm,
   pm.addNestedPass<tile::EntryOp>(createPlaceBarriersPass());
   // llvm, nvvm, scf, arith, math, vector
   pm.addPass(createConvertTileToNvvmPass());
+  stage.optional<LLVM::LLVMFuncOp>(createLookUpEarlyPass());
   // llvm, nvvm
   pm.addPass(createConvertScalarsToNvvmPass());
 }

@@ -41,6 +41,9 @@ inline constexpr llvm::StringLiteral kSharedBytesAttr = "tile.shared_bytes";
 inline constexpr llvm::StringLiteral kMapWordAttr = "tile.map_word";
 inline constexpr llvm::StringLiteral kTensorMapsAttr = "tile.tensor_maps";
 
+/// Says of an entry that KV tiles have been dealt to its warps.
+inline constexpr llvm::StringLiteral kDealtAttr = "tile.dealt";
+
 /// The barriers of a stage of a pipe: its bytes, and where in them the one lies
 /// that tells that the stage is empty; that it is full, the first tells.
 inline constexpr int64_t kStageBarrierBytes = 16;

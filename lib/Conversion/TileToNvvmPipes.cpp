@@ -234,7 +234,7 @@ private:
       return put.emitOpError("expects rows to be a multiple of ")
              << warpsThatCopy << " warps that copy them, but got "
              << type.getRows();
-    Thread thread = Thread::local(b);
+    Thread thread = pipe.getDealt() ? Thread(b) : Thread::local(b);
     thread.warp = pipe.getDealt() ? i32(b, 0) : thread.warp - facts.warps;
     RowGather gather(b, type, thread, warpsThatCopy, base, put.getRows());
     stage.waitEmpty();

@@ -158,6 +158,7 @@ struct DealKeys : saccade::impl::DealKeysPassBase<DealKeys> {
           failed(
               deal(roles.getCompute().front(), entry.getSchedule().getWarps())))
         return signalPassFailure();
+    entry->setAttr(kDealtAttr, UnitAttr::get(&getContext()));
   }
 
   LogicalResult deal(Block &role, int64_t stride) {

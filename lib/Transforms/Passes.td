@@ -410,6 +410,21 @@ def PlaceBarriersPass : Pass<"tile-place-barriers", "::saccade::tile::EntryOp"> 
 // Scalar code
 //===----------------------------------------------------------------------===//
 
+def LookUpEarlyPass : Pass<"saccade-look-up-early", "::mlir::LLVM::LLVMFuncOp"> {
+  let summary = "Reads page tables a trip before their tiles are copied";
+  let description = [{
+    In loops of kernels that deal keys to warps, what a trip reads of tables is read in
+    the trip before, ahead of its waits for free stages. The last trip reads again what
+    it has.
+
+    Before: `scf.for %i { %page = llvm.load %table[f(%i)] invariant; wait; copy %page }`
+    After: `scf.for %i iter_args(%page) { %next = llvm.load %table[f(min(%i + step, end - 1))]
+    invariant; wait; copy %page; scf.yield %next }`
+  }];
+  let dependentDialects = ["::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::LLVM::LLVMDialect"];
+}
+
 def ExpandMathPass : Pass<"saccade-expand-math"> {
   let summary = "Expands math functions into exp2, log2, fma and integer operations";
   let description = [{
