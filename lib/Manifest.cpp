@@ -234,13 +234,13 @@ json::Object saccade::describeEntry(tile::EntryOp entry,
   if (auto floats = entry->getAttrOfType<IntegerAttr>(tile::kPartialFloatsAttr))
     object["partial_floats"] = floats.getInt();
   json::Object cost;
-  if (std::optional<ItemCost> known = costOfItems(entry))
+  if (std::optional<ItemCost> known = costOfItems(entry)) {
     cost = json::Object{
-        {"item", known->item},
-        {"alpha", known->row},
-        {"beta", known->key},
-        {"groups", json::Object{{"rows", tile::kGroupRows},
-                                {"keys", json::Array(known->groups)}}}};
+        {"item", known->item}, {"alpha", known->row}, {"beta", known->key}};
+    if (!known->groups.empty())
+      cost["groups"] = json::Object{{"rows", tile::kGroupRows},
+                                    {"keys", json::Array(known->groups)}};
+  }
   // Few rows and many keys: items are cut where each CTA's share ends.
   if (object.get("partial_floats") && items.getRows() <= kRowsOfRanges) {
     cost["policy"] = "ranges";

@@ -3,8 +3,8 @@
 // Chooses tile shapes: one typed attribute on the kernel, so that every later
 // pass reads its sizes from there and none hides a constant.
 
+#include "lib/Transforms/DecodeModel.h"
 #include "lib/Transforms/Passes.h"
-#include "lib/Transforms/PipelineModel.h"
 
 #include "dialects/Attn/VariantBodies.h"
 
@@ -76,13 +76,25 @@ struct ChooseSchedule : saccade::impl::ChooseSchedulePassBase<ChooseSchedule> {
       return kernel.emitOpError("expects sm_90a for a pipeline, but the target "
                                 "is ")
              << StringRef(target);
-    int64_t registers = liveRegisters(given.getKeys(), shape.valueDim);
+    bool dealsKeys = given.dealsKeys();
+    int64_t registers =
+        dealsKeys ? liveRegistersOfDealt(given.getRows(), given.getKeys(),
+                                         shape.valueDim)
+                  : liveRegisters(given.getKeys(), shape.valueDim);
     int64_t available = given.getPipeline().getComputeRegisters();
-    if (registers > available)
-      return kernel.emitOpError("expects tiles that fit in ")
-             << available << " registers a thread, but those of "
-             << given.getKeys() << " keys and " << shape.valueDim
-             << " columns of values take " << registers;
+    if (registers > available) {
+      auto error = kernel.emitOpError("expects tiles that fit in ")
+                   << available << " registers a thread, but those of ";
+      if (dealsKeys)
+        error << given.getRows() << " rows, ";
+      return error << given.getKeys() << " keys and " << shape.valueDim
+                   << " columns of values take " << registers;
+    }
+    for (auto attend : kernel.getBody().getOps<attn::AttendOp>())
+      if (int64_t group = groupOf(attend); group > given.getRows())
+        return kernel.emitOpError("expects rows for the ")
+               << group << " query heads of a KV head, but got "
+               << given.getRows();
     return success();
   }
 
@@ -135,11 +147,7 @@ struct ChooseSchedule : saccade::impl::ChooseSchedulePassBase<ChooseSchedule> {
     wanted.valueDim = shape.valueDim;
     wanted.element = shape.element;
     wanted.tokens = queryTokens ? queryTokens.getInt() : 0;
-    wanted.group = first.getQuery().getType().getHeads() /
-                   first.getCache().getType().getHeads();
-    if (queryTokens && queryTokens.getInt() * wanted.group <= kRowsWithoutRoles)
-      return decline("a request has " + Twine(queryTokens.getInt()) +
-                     " query tokens, which fill no tile of wgmma");
+    wanted.group = groupOf(first);
     for (attn::AttendOp attend : attends) {
       if (StringRef body = rowFunctionOf(attend); !body.empty())
         return decline("rows pass through attn." + body);
@@ -154,6 +162,15 @@ struct ChooseSchedule : saccade::impl::ChooseSchedulePassBase<ChooseSchedule> {
       if (attn::lookupVariant(finish, finish.getVariantAttr())
               .getBodyOf<attn::OutputOp>())
         return decline("rows pass through attn.output");
+    if (queryTokens) {
+      if (tile::ScheduleAttr dealt =
+              chooseDealtKeys(&getContext(), wanted, queryTokens.getInt(),
+                              limit, /*splits=*/false))
+        return dealt;
+      if (queryTokens.getInt() * wanted.group <= kRowsWithoutRoles)
+        return decline("a request has " + Twine(queryTokens.getInt()) +
+                       " query tokens, which fill no tile of wgmma");
+    }
     tile::ScheduleAttr schedule = choosePipeline(&getContext(), wanted, limit);
     return schedule
                ? schedule
@@ -164,6 +181,11 @@ struct ChooseSchedule : saccade::impl::ChooseSchedulePassBase<ChooseSchedule> {
 
 private:
   static constexpr int64_t kRowsWithoutRoles = 64;
+
+  static int64_t groupOf(attn::AttendOp attend) {
+    return attend.getQuery().getType().getHeads() /
+           attend.getCache().getType().getHeads();
+  }
 
   static StringRef rowFunctionOf(attn::AttendOp attend) {
     attn::VariantOp variant =

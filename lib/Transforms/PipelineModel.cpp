@@ -5,7 +5,7 @@
 // in clocks; where they are measured figures and not data of the chip, it says
 // so: they fit 530 kernels of 47 shapes on an H200 to 3 % (bench/NOTES.md).
 
-#include "lib/Transforms/PipelineModel.h"
+#include "lib/Transforms/DecodeModel.h"
 
 #include "dialects/Tile/FragmentLayout.h"
 
@@ -104,19 +104,12 @@ private:
   const PipelineShape &shape;
   int64_t sharedBytes;
 
-  tile::CopyKind copyFor(int64_t keys) const {
-    int64_t rows = shape.contiguous ? std::gcd(shape.contiguous, keys) : keys;
-    // Absent keys must end a tile, so a tile must not span blocks.
-    bool spans = shape.keyBlock && shape.keyBlock % keys;
-    return rows < kLeastBoxRows || spans ? tile::CopyKind::gather
-                                         : tile::CopyKind::tma;
-  }
-
   std::optional<Candidate> consider(int64_t groups, int64_t keys) const {
     int64_t rows = tile::kGroupRows * groups;
     if (shape.group > rows)
       return std::nullopt;
-    Candidate candidate{groups, keys, /*queryStages=*/2, copyFor(keys), {}, 0};
+    Candidate candidate{groups, keys, /*queryStages=*/2, copyFor(shape, keys),
+                        {},     0};
     int64_t uneven = std::max(unevenCopies(keys, shape.headDim),
                               unevenCopies(keys, shape.valueDim));
     candidate.registers =
@@ -180,6 +173,14 @@ private:
 };
 } // namespace
 
+tile::CopyKind saccade::copyFor(const PipelineShape &shape, int64_t keys) {
+  int64_t rows = shape.contiguous ? std::gcd(shape.contiguous, keys) : keys;
+  // Absent keys must end a tile, so a tile must not span blocks.
+  bool spans = shape.keyBlock && shape.keyBlock % keys;
+  return rows < kLeastBoxRows || spans ? tile::CopyKind::gather
+                                       : tile::CopyKind::tma;
+}
+
 tile::ScheduleAttr saccade::choosePipeline(MLIRContext *context,
                                            const PipelineShape &shape,
                                            int64_t sharedBytes) {
@@ -207,6 +208,8 @@ std::optional<ItemCost> saccade::costOfItems(tile::EntryOp entry) {
   });
   if (!pipeline || !headDim || !valueDim)
     return std::nullopt;
+  if (schedule.dealsKeys())
+    return costOfDealtItems(headDim, valueDim);
   int64_t all = schedule.getWarps() / tile::kGroupWarps;
   auto step = [&](int64_t groups) {
     return stepOf(headDim, valueDim, schedule.getKeys(), groups);

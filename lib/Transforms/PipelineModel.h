@@ -39,6 +39,9 @@ inline int64_t liveRegisters(int64_t keys, int64_t valueDim) {
   return keys / 2 + valueDim / 2 + keys / 4;
 }
 
+/// How tiles of so many keys come into shared memory.
+tile::CopyKind copyFor(const PipelineShape &shape, int64_t keys);
+
 /// The schedule whose steps take least time, or null where none fits.
 tile::ScheduleAttr choosePipeline(mlir::MLIRContext *context,
                                   const PipelineShape &shape,
@@ -47,7 +50,8 @@ tile::ScheduleAttr choosePipeline(mlir::MLIRContext *context,
 /// Clocks of an item: of itself, of each of its rows and of each key.
 struct ItemCost {
   double item = 0, row = 0, key = 0;
-  /// What a key costs with 1, 2, ... warpgroups at work, over `key`.
+  /// What a key costs with 1, 2, ... warpgroups at work, over `key`; empty
+  /// where they own no rows.
   llvm::SmallVector<double> groups;
 };
 

@@ -41,3 +41,30 @@ attn.kernel @lists(%q: !attn.ragged<8x64xbf16>, %kv: !attn.block_sparse<8x64xbf1
   %o = attn.finish @all() %s : !attn.state<8x64> -> !attn.ragged<8x64xbf16>
   attn.return %o : !attn.ragged<8x64xbf16>
 }
+
+// -----
+
+// Results, logits and weights of eight times eight rows.
+// CHECK: error: 'attn.kernel' op expects tiles that fit in 208 registers a thread, but those of 64 rows, 16 keys and 128 columns of values take 304
+attn.variant @all() {
+}
+attn.kernel @many_rows(%q: !attn.ragged<8x128xbf16>, %kv: !attn.ragged<8x128xbf16>)
+    schedule = #tile.schedule<rows = 64, keys = 16, warps = 8, weights = bf16,
+    pipeline = #tile.pipeline<stages = 8, copy = tma, load_registers = 56, compute_registers = 208, growth = 8, deal = keys>> {
+  %s = attn.attend @all() %q, %kv : !attn.ragged<8x128xbf16>, !attn.ragged<8x128xbf16> -> !attn.state<8x128>
+  %o = attn.finish @all() %s : !attn.state<8x128> -> !attn.ragged<8x128xbf16>
+  attn.return %o : !attn.ragged<8x128xbf16>
+}
+
+// -----
+
+// CHECK: error: 'attn.kernel' op expects rows for the 16 query heads of a KV head, but got 8
+attn.variant @all() {
+}
+attn.kernel @large_group(%q: !attn.ragged<16x128xbf16>, %kv: !attn.ragged<1x128xbf16>)
+    schedule = #tile.schedule<rows = 8, keys = 16, warps = 8, weights = bf16,
+    pipeline = #tile.pipeline<stages = 8, copy = tma, load_registers = 56, compute_registers = 208, growth = 8, deal = keys>> {
+  %s = attn.attend @all() %q, %kv : !attn.ragged<16x128xbf16>, !attn.ragged<1x128xbf16> -> !attn.state<16x128>
+  %o = attn.finish @all() %s : !attn.state<16x128> -> !attn.ragged<16x128xbf16>
+  attn.return %o : !attn.ragged<16x128xbf16>
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// A multiprocessor draws its share of the memory's bandwidth with about 64 KB
+// on their way; with more, they only become unequal (measured on H200: 48 KB
+// give 96 %, 128 KB spread the ends of CTAs by 60 us).
+
+#include "lib/Transforms/DecodeModel.h"
+
+#include "dialects/Tile/FragmentLayout.h"
+
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace saccade;
+
+namespace {
+constexpr int64_t kQueryStages = 2, kGrowth = 8;
+/// Of a thread that computes, and of one that loads for 8 warps and for fewer:
+/// what compiled kernels were seen to need.
+constexpr int64_t kComputeRegisters = 224;
+constexpr int64_t loadRegistersFor(int64_t warps) {
+  return warps == 8 ? 56 : 80;
+}
+constexpr int64_t kBytesOnTheirWay = 64 * 1024;
+/// Below, barriers and look-ups of a tile weigh too much beside its bytes.
+constexpr int64_t kLeastTileBytes = 4096;
+/// More row tiles of a request would read its keys once each.
+constexpr int64_t kMostRowTiles = 2;
+constexpr int64_t kMostRows = 32;
+
+struct Candidate {
+  int64_t rows, keys, warps, stages;
+  tile::CopyKind copy;
+};
+
+class Model {
+public:
+  Model(const PipelineShape &shape, int64_t sharedBytes)
+      : shape(shape), sharedBytes(sharedBytes) {}
+
+  std::optional<Candidate> best(int64_t queryTokens) const {
+    for (int64_t tiles = 1; tiles <= kMostRowTiles; ++tiles) {
+      int64_t tokens = llvm::divideCeil(queryTokens, tiles);
+      int64_t rows = llvm::alignTo(tokens * shape.group, tile::kAtomColumns);
+      if (rows > kMostRows)
+        continue;
+      // Fewer warps hide less of each other, but have fewer results to combine.
+      for (int64_t warps : {8, 4})
+        if (std::optional<Candidate> candidate = consider(rows, warps))
+          return candidate;
+    }
+    return std::nullopt;
+  }
+
+private:
+  const PipelineShape &shape;
+  int64_t sharedBytes;
+
+  std::optional<Candidate> consider(int64_t rows, int64_t warps) const {
+    Candidate c;
+    c.rows = rows;
+    c.warps = warps;
+    c.keys = tile::kAtomRows;
+    if (2 * c.keys * shape.headDim < kLeastTileBytes)
+      c.keys *= 2;
+    c.copy = copyFor(shape, c.keys);
+    int64_t pair = 2 * c.keys * (shape.headDim + shape.valueDim);
+    c.stages = llvm::alignTo(llvm::divideCeil(kBytesOnTheirWay, pair), warps);
+    if (sharedBytesOf(c) > sharedBytes)
+      return std::nullopt;
+    // Beside the tiles, what compiled kernels were seen to need: queries are in
+    // registers only where these have room.
+    constexpr int64_t reserve = 56;
+    int64_t live = liveRegistersOfDealt(c.rows, c.keys, shape.valueDim);
+    if (live + reserve + shape.extraRegisters <= kComputeRegisters)
+      return c;
+    return std::nullopt;
+  }
+
+  /// Stages, and at the end of an item the results of all warps in f32.
+  int64_t sharedBytesOf(const Candidate &c) const {
+    int64_t dk = llvm::alignTo(shape.headDim, 64);
+    int64_t dv = llvm::alignTo(shape.valueDim, 64);
+    constexpr int64_t barriers = 2048;
+    return 2 * (kQueryStages * c.rows * dk + c.stages * c.keys * (dk + dv)) +
+           4 * c.warps * c.rows * (llvm::alignTo(shape.valueDim, 16) + 4) +
+           barriers;
+  }
+};
+} // namespace
+
+int64_t saccade::liveRegistersOfDealt(int64_t rows, int64_t keys,
+                                      int64_t valueDim) {
+  // Atoms of 8 rows: operands of 16 columns take 2 registers, accumulators 4.
+  int64_t results = 4 * llvm::divideCeil(valueDim, 16);
+  int64_t weights = (4 + 2) * llvm::divideCeil(keys, 16);
+  return llvm::divideCeil(rows, 8) * (results + weights);
+}
+
+tile::ScheduleAttr saccade::chooseDealtKeys(MLIRContext *context,
+                                            const PipelineShape &shape,
+                                            int64_t queryTokens,
+                                            int64_t sharedBytes, bool splits) {
+  std::optional<Candidate> best = Model(shape, sharedBytes).best(queryTokens);
+  if (!best)
+    return {};
+  auto pipeline = tile::PipelineAttr::get(
+      context, best->stages, best->copy, loadRegistersFor(best->warps),
+      kComputeRegisters, kGrowth, kQueryStages, tile::DealKind::keys);
+  return tile::ScheduleAttr::get(context, best->rows, best->keys, best->warps,
+                                 shape.element, pipeline, splits);
+}
+
+ItemCost saccade::costOfDealtItems(int64_t headDim, int64_t valueDim) {
+  // Memory gives each of 132 multiprocessors about 33 bytes a ns, at 1.75 GHz;
+  // an item begins with look-ups that wait for each other, and ends with the
+  // combination of warps (about 2 us, measured).
+  constexpr double bytesPerClock = 19, itemClocks = 3500;
+  ItemCost cost;
+  cost.item = itemClocks;
+  cost.row = 1; // of a few
+  cost.key = 2.0 * double(headDim + valueDim) / bytesPerClock;
+  return cost;
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Chooses the tile of an entry whose requests have few query rows on Hopper.
+// Memory is what it waits for, so the choice is of bytes on their way.
+
+#ifndef SACCADE_LIB_TRANSFORMS_DECODEMODEL_H
+#define SACCADE_LIB_TRANSFORMS_DECODEMODEL_H
+
+#include "lib/Transforms/PipelineModel.h"
+
+namespace saccade {
+
+/// Registers of a thread that tiles take where keys are dealt: results of all
+/// rows, logits and weights of a KV tile.
+int64_t liveRegistersOfDealt(int64_t rows, int64_t keys, int64_t valueDim);
+
+/// A schedule that deals keys to warps, for requests of so many query tokens,
+/// or null where they have too many rows for that.
+tile::ScheduleAttr chooseDealtKeys(mlir::MLIRContext *context,
+                                   const PipelineShape &shape,
+                                   int64_t queryTokens, int64_t sharedBytes,
+                                   bool splits);
+
+/// What items of such an entry cost.
+ItemCost costOfDealtItems(int64_t headDim, int64_t valueDim);
+
+} // namespace saccade
+
+#endif // SACCADE_LIB_TRANSFORMS_DECODEMODEL_H

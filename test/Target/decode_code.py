@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Compiles decode kernels for sm_90a and holds the code to what their speed rests on.
+
+Each computing warp multiplies by itself, a KV tile at a time, and is given its tiles by
+one of four loading warps. Prints a line for each kernel: schedule, products of a tile and
+registers, or what was expected and not found.
+"""
+
+import concurrent.futures
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+PTXAS = os.environ.get("PTXAS") or shutil.which("ptxas")
+
+SPEC = """
+attn.variant @causal() {{
+  attn.mask(query %q, key %k) {{
+    %keep = arith.cmpi sge, %q, %k : i32
+    attn.yield %keep : i1
+  }}
+}}
+attn.kernel @decode(%q: !attn.ragged<{heads}x{dim}x{dtype}>,
+                    %kv: !attn.paged<2x{dim}x{dtype}{value}, page = {page}>)
+    attributes {{attn.query_tokens = {tokens}}} {{
+  %s = attn.attend @causal() %q, %kv : !attn.ragged<{heads}x{dim}x{dtype}>,
+      !attn.paged<2x{dim}x{dtype}{value}, page = {page}> -> !attn.state<{heads}x{value_dim}>
+  %o, %lse = attn.finish @causal() %s : !attn.state<{heads}x{value_dim}>
+      -> !attn.ragged<{heads}x{value_dim}x{dtype}>, !attn.lse<{heads}>
+  attn.return %o, %lse : !attn.ragged<{heads}x{value_dim}x{dtype}>, !attn.lse<{heads}>
+}}
+"""
+
+
+def spec(dim=128, value_dim=None, group=4, page=16, dtype="bf16", tokens=1):
+    value_dim = value_dim or dim
+    value = f", value = {value_dim}" if value_dim != dim else ""
+    return SPEC.format(
+        heads=2 * group, dim=dim, value=value, value_dim=value_dim, page=page,
+        dtype=dtype, tokens=tokens,
+    )  # fmt: skip
+
+
+CASES = {
+    **{f"d{dim}": dict(dim=dim) for dim in (64, 72, 80, 96, 128, 256)},
+    "d192_128": dict(dim=192, value_dim=128),
+    **{f"p{page}": dict(page=page) for page in (1, 3, 64)},
+    **{f"p{page}_d64": dict(page=page, dim=64) for page in (1, 3)},
+    **{f"p1_d{dim}": dict(page=1, dim=dim) for dim in (80, 256)},
+    **{f"g{group}": dict(group=group) for group in (1, 5, 8, 16, 24, 32)},
+    **{f"g{group}_d64": dict(group=group, dim=64) for group in (16, 32)},
+    "g16_p1": dict(group=16, page=1),
+    "g24_p1": dict(group=24, page=1),
+    "g32_p1": dict(group=32, page=1),
+    "g16_d256": dict(group=16, dim=256),
+    "g16_d256_p1": dict(group=16, dim=256, page=1),
+    "g24_d192": dict(group=24, dim=192, value_dim=128),
+    "q4": dict(tokens=4),
+    "q4_p1": dict(tokens=4, page=1),
+    "f16": dict(dtype="f16"),
+    "p1_f16": dict(page=1, dtype="f16"),
+}
+
+
+class Unexpected(Exception):
+    """What was expected, then what came."""
+
+
+def expect(what, wanted, got):
+    if wanted != got:
+        raise Unexpected(f"expects {what} to be {wanted}, but got {got}")
+
+
+def compile_ptx(text):
+    """PTX of a spec, the schedule of its entry, and its threads."""
+    done = subprocess.run(
+        ["saccade", "compile", "-", "--target", "sm_90a", "--json"],
+        input=text, capture_output=True, text=True,
+    )  # fmt: skip
+    if done.returncode:
+        raise Unexpected(done.stderr.strip().splitlines()[0])
+    report = json.loads(done.stdout)
+    (entry,) = report["entries"]
+    schedule = dict(re.findall(r"(\w+) = (\w+)", entry["schedule"]))
+    expect("what is dealt", "keys", schedule.get("deal"))
+    return report["text"], schedule, entry["threads"]
+
+
+def registers(ptx):
+    if not PTXAS:
+        return "no ptxas"
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "k.ptx")
+        source.write_text(ptx)
+        done = subprocess.run(
+            [PTXAS, "-arch=sm_90a", "-v", source, "-o", Path(folder, "k.cubin")],
+            capture_output=True, text=True,
+        )  # fmt: skip
+    log = done.stdout + done.stderr
+    expect("the exit code of ptxas", 0, done.returncode)
+    for spilled in re.findall(r"(\d+) bytes (?:stack|spill)", log):
+        expect("spilled bytes", 0, int(spilled))
+    return "0 spilled"
+
+
+def report(dim=128, value_dim=None, **shape):
+    value_dim = value_dim or dim
+    ptx, schedule, threads = compile_ptx(spec(dim, value_dim, **shape))
+    rows, keys = int(schedule["rows"]), int(schedule["keys"])
+    # Logits: each 16 keys by 16 columns; results: each 16 columns by 16 keys.
+    products = (rows // 8) * (keys // 16) * (-(-dim // 16) + -(-value_dim // 16))
+    expect("products of a tile", products, len(re.findall(r"mma\.sync", ptx)))
+    tma = schedule["copy"] == "tma"
+    expect("copies by tensor maps", tma, "cp.async.bulk.tensor" in ptx)
+    expect("copies of 16 bytes", not tma, "cp.async.cg" in ptx)
+    expect("threads", 32 * int(schedule["warps"]) + 128, threads)
+    for absent in ("wgmma", ".local"):
+        expect(f"'{absent}'", 0, ptx.count(absent))
+    shape = f"{rows} x {keys}, {schedule['copy']}, {schedule['stages']} stages"
+    return f"{shape}: {products} products, {registers(ptx)}"
+
+
+def main():
+    failed = 0
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        running = {name: pool.submit(report, **case) for name, case in CASES.items()}
+        for name, future in running.items():
+            try:
+                print(f"{name} -> {future.result()}", flush=True)
+            except Unexpected as reason:
+                failed += 1
+                print(f"{name} -> FAILED: {reason}", flush=True)
+    print(f"{len(CASES) - failed} kernels as they should be, {failed} not")
+    return 1 if failed else 0
+
+
+sys.exit(main())
