@@ -29,10 +29,20 @@ class Cache:
 
 
 class BatchView:
-    """A SaccadeBatch over the arrays of a batch, which it keeps alive."""
+    """A SaccadeBatch over the arrays of a batch, which it keeps alive.
 
-    def __init__(self, caches: list[dict], q_lens: Any, q_indptr: Any, parts: Any):
+    views: those of tables of an earlier batch, to be filled again."""
+
+    def __init__(
+        self,
+        caches: list[dict],
+        q_lens: Any,
+        q_indptr: Any,
+        parts: Any,
+        views: dict | None = None,
+    ):
         self.kept: list[Any] = []
+        self.views = {} if views is None else views
         self.struct = _abi.Batch()
         if (q_lens is None) == (q_indptr is None):
             raise TypeError("expects either q_lens or q_indptr")
@@ -102,9 +112,11 @@ class BatchView:
             if isinstance(values, (list, tuple)) or _tensors.on_host(values):
                 # Copied into the plan, so other integers may be converted first.
                 values = _tensors.int32(values, f"{name}.{field}", rank=2)
-            view = _tensors.View()
+            view = self.views.get((name, field))
+            if view is None:
+                view = self.views[name, field] = _tensors.View()
             setattr(struct, field, view.show(values, "i32", f"{name}.{field}"))
-            self.kept += [view, values]
+            self.kept.append(values)
             if not _tensors.on_host(values):
                 self.on_device.append(values)
                 continue

@@ -442,6 +442,7 @@ class Plan:
             kernel._module, device, byref(struct), byref(self._handle)
         )
         self._frame = Frame(kernel.arguments, kernel.results)
+        self._views = batch.views
         self._update(batch, stream)
 
     def __del__(self) -> None:
@@ -472,7 +473,8 @@ class Plan:
             last_page_len=last_page_len,
             block_rows=block_rows,
         )
-        self._update(BatchView(self.kernel._caches, q_lens, q_indptr, parts), stream)
+        batch = BatchView(self.kernel._caches, q_lens, q_indptr, parts, self._views)
+        self._update(batch, stream)
 
     def _update(self, batch: BatchView, stream: int) -> None:
         lib.saccade_plan_update(self._handle, byref(batch.struct), stream)
