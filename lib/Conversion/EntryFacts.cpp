@@ -93,8 +93,12 @@ Value EntryFacts::groupBarrier(ImplicitLocOpBuilder &b) const {
   return Scalar{&b, group} + (groups() + 1);
 }
 
+Value EntryFacts::computeBarrier(ImplicitLocOpBuilder &b) const {
+  return i32(b, hasRoles ? 2 * groups() + 1 : 0);
+}
+
 void EntryFacts::meet(ImplicitLocOpBuilder &b) const {
-  NVVM::BarrierOp::create(b, TypeRange(), i32(b, 2 * groups() + 1),
+  NVVM::BarrierOp::create(b, TypeRange(), computeBarrier(b),
                           i32(b, warps * kWarpSize),
                           NVVM::BarrierReductionAttr(), Value());
 }

@@ -59,10 +59,12 @@ struct EntryFacts {
   mlir::Value mapPointer(mlir::ImplicitLocOpBuilder &b, mlir::Operation *user,
                          tile::BoxAttr box) const;
   /// Named barriers (PTX ISA, "bar"), of which 0 is the whole CTA's: whose turn
-  /// it is, of the warps of a group alone, and of all that compute.
+  /// it is, of the warps of a group alone, and of all that compute;
+  /// where no warp does anything else, that is the CTA's.
   mlir::Value turnBarrier(mlir::ImplicitLocOpBuilder &b,
                           mlir::Value group) const;
   mlir::Value groupBarrier(mlir::ImplicitLocOpBuilder &b) const;
+  mlir::Value computeBarrier(mlir::ImplicitLocOpBuilder &b) const;
   /// Where the warps that compute wait for each other.
   void meet(mlir::ImplicitLocOpBuilder &b) const;
 };

@@ -4,6 +4,7 @@
 // 16 bytes, stores of fragments and of shared tiles, and rows mapped whole.
 
 #include "lib/Conversion/RowGather.h"
+#include "lib/Conversion/TileToNvvmRoles.h"
 
 #include "llvm/Support/MathExtras.h"
 
@@ -19,10 +20,13 @@ struct LowerLoad : TilePattern<LoadOp> {
   matchAndRewrite(LoadOp load, OpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
     TileType type = load.getResult().getType();
-    if (!isa_and_present<SharedAttr>(type.getLayout()))
-      return rewriter.notifyMatchFailure(load,
-                                         "does not load to shared memory");
     ImplicitLocOpBuilder b(load.getLoc(), rewriter);
+    if (isa_and_present<AccumulatorAttr, RowsOfAttr>(type.getLayout())) {
+      rewriter.replaceOp(load, loadFragment(b, load, adaptor.getBase()));
+      return success();
+    }
+    if (!isa_and_present<SharedAttr>(type.getLayout()))
+      return rewriter.notifyMatchFailure(load, "cannot be loaded to there");
     SharedTile to(b, type);
     RowGather gather(b, type, Thread(b), facts.warps, adaptor.getBase(),
                      load.getRows());
@@ -30,6 +34,67 @@ struct LowerLoad : TilePattern<LoadOp> {
     NVVM::CpAsyncCommitGroupOp::create(b);
     rewriter.replaceOp(load, to.base.value);
     return success();
+  }
+
+private:
+  /// Each thread reads what it holds of f32 rows, as LowerStore writes it.
+  Value loadFragment(ImplicitLocOpBuilder &b, LoadOp load, Value base) const {
+    constexpr int64_t bytes = 4;
+    TileType type = load.getResult().getType();
+    FragmentLayout layout(type);
+    Thread thread = facts.hasRoles ? Thread::local(b) : Thread(b);
+    Place<Scalar> first = layout.ofThread(thread.lane, thread.warp);
+    SmallVector<Value> elements(layout.registers());
+    for (int64_t slot = 0; slot < layout.rowSlots(); ++slot) {
+      SmallVector<Value> found = cloneBody(
+          b, load.getRows(), ValueRange{first.row + layout.rowOfSlot(slot)});
+      Scalar offset{&b, found[0]}, there{&b, found[1]};
+      if (type.isColumn()) {
+        elements[slot] =
+            loadIf(b, there, advance(b, base, offset * bytes), 1)[0];
+        continue;
+      }
+      Value row = advance(b, base, (offset + first.column.wide()) * bytes);
+      int64_t run = layout.columnRun();
+      for (int64_t at = 0; at < layout.columnSlots(); at += run) {
+        int64_t column = layout.columnOfSlot(at);
+        Value from = advance(b, row, i64(b, column * bytes));
+        // Columns in sixteens may reach past the last one.
+        bool isPadded = type.getColumns() % kAtomRows && run == 1;
+        Scalar inside =
+            isPadded ? there & (first.column + column).less(type.getColumns())
+                     : there;
+        for (auto [i, value] : llvm::enumerate(loadIf(b, inside, from, run)))
+          elements[layout.registerOf(slot, at) + i] = value;
+      }
+    }
+    return vectorOf(b, elements);
+  }
+
+  /// One or two floats, or zeros. Predicated, since between branches no load
+  /// would wait beside another; and never from the non-coherent cache, for
+  /// other CTAs wrote them.
+  static SmallVector<Value> loadIf(ImplicitLocOpBuilder &b, Value there,
+                                   Value from, int64_t count) {
+    Type f32 = b.getF32Type();
+    Value flag = arith::ExtUIOp::create(b, b.getI32Type(), there);
+    if (count == 1)
+      return {
+          assembly(
+              b, f32,
+              "{ .reg .pred p; setp.ne.s32 p, $2, 0; mov.f32 $0, 0f00000000; "
+              "@p ld.global.f32 $0, [$1]; }",
+              "=f,l,r", ValueRange{from, flag})
+              .getRes()};
+    Value two =
+        assembly(
+            b, LLVM::LLVMStructType::getLiteral(b.getContext(), {f32, f32}),
+            "{ .reg .pred p; setp.ne.s32 p, $3, 0; mov.f32 $0, 0f00000000; "
+            "mov.f32 $1, 0f00000000; @p ld.global.v2.f32 {$0, $1}, [$2]; }",
+            "=f,=f,l,r", ValueRange{from, flag})
+            .getRes();
+    return {LLVM::ExtractValueOp::create(b, two, 0),
+            LLVM::ExtractValueOp::create(b, two, 1)};
   }
 };
 
@@ -214,11 +279,54 @@ private:
     }
   }
 };
+
+/// What all warps stored is seen by the CTA that is told to be the last: they
+/// meet, one thread releases all of it with the count and acquires what others
+/// released, and they meet again (PTX ISA, "Causality order").
+struct LowerArrive : TilePattern<ArriveOp> {
+  using TilePattern::TilePattern;
+
+  LogicalResult
+  matchAndRewrite(ArriveOp arrive, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    ImplicitLocOpBuilder b(arrive.getLoc(), rewriter);
+    facts.meet(b);
+    Value first = Thread(b).id.less(1);
+    auto one = scf::IfOp::create(b, b.getI1Type(), first, true);
+    {
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(one.thenBlock());
+      scf::YieldOp::create(b, count(b, adaptor));
+      b.setInsertionPointToStart(one.elseBlock());
+      scf::YieldOp::create(b, yes(b, false));
+    }
+    rewriter.replaceOpWithNewOp<LLVM::CallIntrinsicOp>(
+        arrive, b.getI1Type(),
+        b.getStringAttr("llvm.nvvm.barrier.cta.red.or.aligned.count"),
+        ValueRange{facts.computeBarrier(b), i32(b, facts.warps * kWarpSize),
+                   one.getResult(0)});
+    return success();
+  }
+
+private:
+  /// Whether this CTA is the last: it finds the highest number, and
+  /// leaves 0.
+  static Value count(ImplicitLocOpBuilder &b, OpAdaptor adaptor) {
+    Value counter = advance(b, adaptor.getCounters(),
+                            Scalar{&b, adaptor.getIndex()}.wide() * 4);
+    Value highest = Scalar{&b, adaptor.getCount()} - 1;
+    Value before = assembly(b, b.getI32Type(),
+                            "atom.acq_rel.gpu.global.inc.u32 $0, [$1], $2;",
+                            "=r,l,r", ValueRange{counter, highest})
+                       .getRes();
+    return arith::CmpIOp::create(b, arith::CmpIPredicate::eq, before, highest);
+  }
+};
 } // namespace
 
 void saccade::populateTileMemoryPatterns(const TypeConverter &converter,
                                          RewritePatternSet &patterns,
                                          const EntryFacts &facts) {
-  patterns.add<LowerLoad, LowerStore, LowerMapRows>(
+  patterns.add<LowerLoad, LowerStore, LowerMapRows, LowerArrive>(
       converter, patterns.getContext(), facts);
 }

@@ -5,6 +5,7 @@
 // thread exists.
 
 #include "dialects/Tile/FragmentLayout.h"
+#include "include/saccade/KernelABI.h"
 #include "lib/Transforms/Passes.h"
 
 #include "llvm/ADT/EquivalenceClasses.h"
@@ -171,7 +172,16 @@ private:
         .Default([&](Operation *other) { return assignOther(other); });
   }
 
+  /// Whether a tile of a partial state comes back. It goes to registers, as it
+  /// was stored from there.
+  static bool loadsState(LoadOp load) {
+    auto word = load.getBase().getDefiningOp<WordOp>();
+    return word && word.getIndex() == SACCADE_WORD_WORKSPACE;
+  }
+
   LogicalResult assignLoad(LoadOp load) {
+    if (loadsState(load))
+      return give(load.getResult(), inRegisters(load.getResult()));
     TileType type = load.getResult().getType();
     if (type.getElementType().isF32())
       return load.emitOpError("expects elements of bf16 or f16 on the GPU, but "

@@ -125,7 +125,7 @@ struct ChooseSchedule : saccade::impl::ChooseSchedulePassBase<ChooseSchedule> {
     while (bytes() > 99 * 1024 && keys > 16)
       keys /= 2;
     return tile::ScheduleAttr::get(&getContext(), rows, keys, rows / 16,
-                                   shape.element);
+                                   shape.element, /*pipeline=*/{}, canSplit());
   }
 
   /// Warps with roles, where there are rows enough to feed wgmma and nothing

@@ -20,7 +20,11 @@ using namespace saccade::tile;
 namespace {
 /// Whether an operation writes memory that a load may read.
 bool writes(Operation &op) {
-  return op.walk([](StoreOp) { return WalkResult::interrupt(); })
+  return op
+      .walk([](Operation *inner) {
+        return isa<StoreOp, ArriveOp>(inner) ? WalkResult::interrupt()
+                                             : WalkResult::advance();
+      })
       .wasInterrupted();
 }
 

@@ -3,6 +3,7 @@
 // Loads become transfers: what fills a stage and what reads it are apart from
 // here on, and meet only in the number of the tile.
 
+#include "dialects/Tile/FragmentLayout.h"
 #include "lib/Transforms/Passes.h"
 #include "lib/Transforms/ScalarSlice.h"
 
@@ -203,6 +204,8 @@ struct MakePipes : saccade::impl::MakePipesPassBase<MakePipes> {
     for (scf::ForOp items : loops)
       PipeMaker(entry, items).run();
     WalkResult left = entry->walk([](LoadOp load) {
+      if (FragmentLayout::isFragment(load.getType().getLayout()))
+        return WalkResult::advance(); // a partial state, straight to registers
       load.emitOpError("expects to stand in the loop over items, or in a loop "
                        "over keys within it, to be pipelined");
       return WalkResult::interrupt();

@@ -11,7 +11,7 @@ attn.variant @all() {
 // GPU-LABEL: attn.kernel @small
 // GPU: schedule = #tile.schedule<rows = 192, keys = 80, warps = 12, weights = bf16, pipeline = <stages = 2, copy = tma, load_registers = 32, compute_registers = 160, growth = 8, query_stages = 2>>
 // OLD-LABEL: attn.kernel @small
-// OLD: schedule = #tile.schedule<rows = 64, keys = 64, warps = 4, weights = bf16>
+// OLD: schedule = #tile.schedule<rows = 64, keys = 64, warps = 4, weights = bf16, splits = true>
 attn.kernel @small(%q: !attn.ragged<8x128xbf16>, %kv: !attn.ragged<8x128xbf16>) {
   %s = attn.attend @all() %q, %kv : !attn.ragged<8x128xbf16>, !attn.ragged<8x128xbf16> -> !attn.state<8x128>
   %o = attn.finish @all() %s : !attn.state<8x128> -> !attn.ragged<8x128xbf16>
