@@ -12,14 +12,12 @@ tile.entry @states attend
   %counters = tile.word %words[5] : !tile.address
   %n = tile.word %words[8] : i32
   %c2 = arith.constant 2 : i32
-  // CHECK: %[[CTA:.*]] = arith.constant 0 : i32
-  // CHECK: %[[THREADS:.*]] = arith.constant 32 : i32
-  // CHECK: nvvm.barrier id = %[[CTA]] number_of_threads = %[[THREADS]]
+  // CHECK: nvvm.barrier id = %c0_i32{{.*}} number_of_threads = %c32_i32
   // CHECK: scf.if
   // CHECK: atom.acq_rel.gpu.global.inc.u32
   // CHECK: %[[MINE:.*]] = arith.cmpi eq
   // CHECK: scf.yield %[[MINE]]
-  // CHECK: llvm.call_intrinsic "llvm.nvvm.barrier.cta.red.or.aligned.count"(%[[CTA]], %[[THREADS]]
+  // CHECK: llvm.call_intrinsic "llvm.nvvm.barrier.cta.red.or.aligned.count"(%c0_i32{{.*}}, %c32_i32
   %last = tile.arrive %counters[%c2] of %n
   // A row slot is a predicate of its own, without branches between loads.
   // CHECK-COUNT-4: ld.global.v2.f32
@@ -71,10 +69,8 @@ tile.entry @roles attend
   %c1 = arith.constant 1 : i32
   scf.for %i = %c0 to %n step %c1 : i32 {
     // CHECK: nvvm.setmaxregister increase
-    // CHECK: %[[ALL:.*]] = arith.constant 5 : i32
-    // CHECK: %[[THREADS:.*]] = arith.constant 256 : i32
-    // CHECK: nvvm.barrier id = %[[ALL]] number_of_threads = %[[THREADS]]
-    // CHECK: llvm.call_intrinsic "llvm.nvvm.barrier.cta.red.or.aligned.count"(%[[ALL]], %[[THREADS]]
+    // CHECK: nvvm.barrier id = %c5_i32{{.*}} number_of_threads = %c256_i32
+    // CHECK: llvm.call_intrinsic "llvm.nvvm.barrier.cta.red.or.aligned.count"(%c5_i32{{.*}}, %c256_i32
     %last = tile.arrive %counters[%i] of %n
     scf.if %last {
       // CHECK-COUNT-2: ld.global.f32

@@ -309,8 +309,9 @@ def engine():
     return handle
 
 
-def run(case, device="cpu", target=None, disabled=None):
-    """Compiles, plans and runs a case on a device; results as those of reference().
+def run(case, device="cpu", target=None, disabled=None, ctas=0):
+    """Compiles, plans and runs a case on a device, with as many ctas (0: the
+    device's own number); results as those of reference().
     Outputs are poisoned before, and rows of no request must stay so."""
     kind = CUDA if device == "cuda" else CPU
     memory = Memory(kind)
@@ -337,6 +338,7 @@ def run(case, device="cpu", target=None, disabled=None):
         blocks = [c.block_rows.size for c in case.caches if c.block_rows is not None]
         capacity = Capacity(
             requests=len(case.q_len),
+            ctas=ctas,
             query_tokens=sum(case.q_len),
             indices=sum(tables),
             row_blocks=sum(blocks),

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#
+# Few requests on many ctas: plans split the keys of every item, and the last of
+# its parts merges them. Against the reference, and bit for bit from run to run.
+import metrics
+import numpy as np
+import pytest
+from native import reference, run
+from scenarios import NAMES, scenario
+from test_examples import ROUNDING, optional_passes
+
+CTAS = 61  # no divisor of anything
+
+
+def split(name, device):
+    if device == "cuda" and name == "encoder":
+        pytest.skip("f32 kernels run on the CPU only")
+    return scenario(name, 40, requests=2, longest=700)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parts_agree_with_the_reference_and_with_each_other(name, device):
+    case = split(name, device)
+    first = run(case, device, ctas=CTAS)
+    again = run(case, device, ctas=CTAS)
+    rounds = name in ROUNDING and device == "cuda"
+    limit = metrics.ROUNDED_LSE_LIMIT if rounds else metrics.LSE_LIMIT
+    metrics.check(first, reference(case), case.element, limit)
+    for one, other in zip(first, again, strict=True):
+        assert np.array_equal(one, other, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", ["gpt_oss", "shared_prefix", "sigmoid"])
+def test_parts_agree_with_passes_off(name, device):
+    case = split(name, device)
+    want = reference(case)
+    passes = optional_passes()
+    for disabled in [*passes, ",".join(passes)]:
+        got = run(case, device, disabled=disabled, ctas=CTAS)
+        metrics.check(got, want, case.element, metrics.LSE_LIMIT)
