@@ -94,7 +94,7 @@ public:
     if (!entry.getSchedule().dealsKeys())
       return;
     dealt.emplace(entry);
-    constexpr int64_t others = 56; // that of 32 rows and 16 keys are no fewer
+    constexpr int64_t others = 60; // what 24 rows of 192 columns need
     queryLimit =
         entry.getSchedule().getPipeline().getComputeRegisters() - others;
     entry.walk([&](DotOp dot) {

@@ -163,9 +163,8 @@ struct ChooseSchedule : saccade::impl::ChooseSchedulePassBase<ChooseSchedule> {
               .getBodyOf<attn::OutputOp>())
         return decline("rows pass through attn.output");
     if (queryTokens) {
-      if (tile::ScheduleAttr dealt =
-              chooseDealtKeys(&getContext(), wanted, queryTokens.getInt(),
-                              limit, /*splits=*/false))
+      if (tile::ScheduleAttr dealt = chooseDealtKeys(
+              &getContext(), wanted, queryTokens.getInt(), limit, canSplit()))
         return dealt;
       if (queryTokens.getInt() * wanted.group <= kRowsWithoutRoles)
         return decline("a request has " + Twine(queryTokens.getInt()) +

@@ -68,7 +68,7 @@ attn.kernel @blocks(%q: !attn.ragged<8x128xf16>, %kv: !attn.block_sparse<8x128xf
 
 // A query of one token has too few rows for roles.
 // GPU-LABEL: attn.kernel @decodes
-// GPU: schedule = #tile.schedule<rows = 8, keys = 16, warps = 8, weights = f16, pipeline = <stages = 8, copy = tma, load_registers = 56, compute_registers = 224, growth = 8, query_stages = 2, deal = keys>>
+// GPU: schedule = #tile.schedule<rows = 8, keys = 16, warps = 8, weights = f16, pipeline = <stages = 8, copy = tma, load_registers = 56, compute_registers = 224, growth = 8, query_stages = 2, deal = keys>, splits = true>
 attn.kernel @decodes(%q: !attn.ragged<8x128xf16>, %kv: !attn.ragged<8x128xf16>)
     attributes {attn.query_tokens = 1} {
   %s = attn.attend @all() %q, %kv : !attn.ragged<8x128xf16>, !attn.ragged<8x128xf16> -> !attn.state<8x128>
