@@ -36,6 +36,7 @@ namespace saccade::attn {
 inline constexpr int64_t kMaxHeads = 65535;
 inline constexpr int64_t kMaxHeadDim = 576;
 inline constexpr int64_t kHeadDimMultiple = 8;
+inline constexpr int64_t kRowBytesMultiple = 16;
 inline constexpr int64_t kMaxPage = 65536;
 inline constexpr int64_t kMaxBlock = 65536;
 inline constexpr int64_t kMaxArguments = 32;
@@ -43,6 +44,11 @@ inline constexpr int64_t kMaxResults = 16;
 
 /// Whether a variant may have a parameter of this type: f32, i32, a table.
 bool isParameterType(mlir::Type type);
+
+/// Whether elements have 8 bits: those of a cache, never of what is computed.
+inline bool isEightBits(mlir::Type element) {
+  return llvm::isa<mlir::Float8E4M3FNType, mlir::Float8E5M2Type>(element);
+}
 
 /// The length of a row (a vector of one dimension that no head dim exceeds);
 /// nothing for any other type.

@@ -80,6 +80,26 @@ SmallVector<BlockArgument> KernelOp::getCaches() {
   return llvm::filter_to_vector(getBody().getArguments(), isCache);
 }
 
+/// Heads that one use of a table over heads asks for; 0: it asks for none.
+static int64_t getTableHeads(OpOperand &use) {
+  auto isScale = [&](auto op) {
+    return (op.getKeyScale() && &use == &op.getKeyScaleMutable()[0]) ||
+           (op.getValueScale() && &use == &op.getValueScaleMutable()[0]);
+  };
+  Operation *user = use.getOwner();
+  if (auto append = dyn_cast<AppendOp>(user))
+    return append.getCache().getType().getHeads();
+  if (auto attend = dyn_cast<AttendOp>(user))
+    return isScale(attend) ? attend.getCache().getType().getHeads()
+                           : attend.getQuery().getType().getHeads();
+  auto finish = dyn_cast<FinishOp>(user);
+  return finish ? finish.getState().getType().getHeads() : 0;
+}
+
+int64_t KernelOp::getTableHeads(BlockArgument table) {
+  return table.use_empty() ? 0 : ::getTableHeads(*table.use_begin());
+}
+
 void KernelOp::getAsmBlockArgumentNames(Region &region,
                                         OpAsmSetValueNameFn setName) {
   for (BlockArgument argument : region.getArguments())
@@ -116,6 +136,20 @@ static LogicalResult verifyRole(KernelOp kernel, BlockArgument argument) {
   return success();
 }
 
+/// A table over heads has one length.
+static LogicalResult verifyTable(KernelOp kernel, BlockArgument table) {
+  if (!isa<PerHeadType>(table.getType()))
+    return success();
+  int64_t heads = KernelOp::getTableHeads(table);
+  for (OpOperand &use : table.getUses())
+    if (getTableHeads(use) != heads)
+      return kernel.emitOpError("expects argument #")
+             << table.getArgNumber() << " to be a table over one number of "
+             << "heads, but it is over " << heads << " and over "
+             << getTableHeads(use);
+  return success();
+}
+
 /// What an append asks of the kernel around it.
 static LogicalResult verifyAppended(KernelOp kernel, AppendOp append) {
   BlockArgument last = kernel.getCaches().back();
@@ -145,7 +179,8 @@ LogicalResult KernelOp::verifyRegions() {
       return emitOpError("expects arguments to be layouts, f32, i32 or tables, "
                          "but #")
              << argument.getArgNumber() << " is " << argument.getType();
-    if (failed(verifyRole(*this, argument))) // 7
+    if (failed(verifyRole(*this, argument)) || // 7
+        failed(verifyTable(*this, argument)))  // 9
       return failure();
   }
   if (!isa<ReturnOp>(block.getTerminator())) // 2

@@ -114,6 +114,34 @@ static LogicalResult verifyUsedOnce(Operation *op, Value state) {
          << std::distance(state.use_begin(), state.use_end()) << " uses";
 }
 
+template <typename OpTy> static SmallVector<Value> scalesOf(OpTy op) {
+  SmallVector<Value> scales;
+  for (Value scale : {op.getKeyScale(), op.getValueScale()})
+    if (scale)
+      scales.push_back(scale);
+  return scales;
+}
+
+SmallVector<Value> AttendOp::getScales() { return scalesOf(*this); }
+SmallVector<Value> AppendOp::getScales() { return scalesOf(*this); }
+
+/// Queries and outputs are what attention computes with.
+static LogicalResult verifyWide(Operation *op, StringRef what, Type element) {
+  if (!isEightBits(element))
+    return success();
+  return op->emitOpError("expects element type of ")
+         << what << " to be f32, bf16 or f16, but got " << element;
+}
+
+static LogicalResult verifyScales(Operation *op, ValueRange scales) {
+  for (Value scale : scales)
+    if (auto table = dyn_cast<PerHeadType>(scale.getType());
+        table && !table.getElementType().isF32())
+      return op->emitOpError("expects tables of scales to hold f32, but got ")
+             << table;
+  return success();
+}
+
 //===----------------------------------------------------------------------===//
 // AttendOp, MergeOp, FinishOp
 //===----------------------------------------------------------------------===//
@@ -126,16 +154,21 @@ LogicalResult AttendOp::verify() {
   if (failed(verifyEqual(*this, "head dim of the cache", query.getHeadDim(),
                          cache.getHeadDim()))) // 2
     return failure();
-  if (query.getElementType() != cache.getElementType()) // 3
+  if (failed(verifyWide(*this, "the queries", query.getElementType()))) // 3
+    return failure();
+  if (query.getElementType() != cache.getElementType() &&
+      !isEightBits(cache.getElementType())) // 3
     return emitOpError("expects element type of the cache to be ")
-           << query.getElementType() << ", but got " << cache.getElementType();
+           << query.getElementType() << ", f8E4M3FN or f8E5M2, but got "
+           << cache.getElementType();
   StateType state = getState().getType();
   if (failed(verifyEqual(*this, "heads of the state", query.getHeads(),
                          state.getHeads())) ||
       failed(verifyEqual(*this, "value dim of the state", cache.getValueDim(),
                          state.getValueDim())) ||      // 5
       failed(verifyOneDim(*this, "queries", query)) || // 6
-      failed(verifyUsedOnce(*this, getState())))       // 9
+      failed(verifyUsedOnce(*this, getState())) ||     // 9
+      failed(verifyScales(*this, getScales())))        // 10
     return failure();
   if (!isArgument(getQuery())) // 8
     return emitOpError("expects queries to be an argument of the kernel");
@@ -194,7 +227,8 @@ LogicalResult FinishOp::verify() {
     return emitOpError(
                "expects an LSE of the normalizer softmax only, but got ")
            << stringifyNormalizer(state.getNormalizer());
-  if (failed(verifyOneDim(*this, "the output", output))) // 7
+  if (failed(verifyOneDim(*this, "the output", output)) ||              // 7
+      failed(verifyWide(*this, "the output", output.getElementType()))) // 10
     return failure();
   if (getVariantAttr() != attend.getVariantAttr()) // 8
     return emitOpError("expects variant ")
@@ -219,9 +253,10 @@ LogicalResult FinishOp::verifySymbolUses(SymbolTableCollection &tables) {
 // AppendOp
 //===----------------------------------------------------------------------===//
 
-/// New keys or values: rows of the cache's heads, element type and `dim`.
+/// New keys or values: rows of the cache's heads, element type (or a wider one)
+/// and `dim`.
 static LogicalResult verifyNewTokens(AppendOp op, StringRef what, Value tokens,
-                                     int64_t dim) {
+                                     int64_t dim, Value scale) {
   auto type = cast<LayoutType>(tokens.getType());
   LayoutType cache = op.getCache().getType();
   std::string text = what.str();
@@ -231,10 +266,17 @@ static LogicalResult verifyNewTokens(AppendOp op, StringRef what, Value tokens,
           verifyEqual(op, "head dim of the " + text, dim, type.getHeadDim())) ||
       failed(verifyOneDim(op, what, type)))
     return failure();
-  if (type.getElementType() != cache.getElementType())
+  Type element = type.getElementType(), stored = cache.getElementType();
+  bool wider = isEightBits(stored) && !isEightBits(element);
+  if (element != stored && !wider)
     return op.emitOpError("expects element type of the ")
-           << what << " to be " << cache.getElementType() << ", but got "
-           << type.getElementType();
+           << what << " to be " << stored
+           << (isEightBits(stored) ? ", f32, bf16 or f16" : "") << ", but got "
+           << element;
+  if (scale && !wider) // 6
+    return op.emitOpError("expects a scale of ")
+           << what << " that are wider than the cache's " << stored
+           << ", but got " << element;
   if (!isArgument(tokens))
     return op.emitOpError("expects ")
            << what << " to be an argument of the kernel";
@@ -246,9 +288,11 @@ LogicalResult AppendOp::verify() {
   if (!isArgument(getCache()) || !isa<PagedType>(cache)) // 1
     return emitOpError("expects the cache to be paged and an argument of the "
                        "kernel");
-  if (failed(verifyNewTokens(*this, "keys", getKey(), cache.getHeadDim())) ||
-      failed(verifyNewTokens(*this, "values", getValue(),
-                             cache.getValueDim()))) // 2
+  if (failed(verifyNewTokens(*this, "keys", getKey(), cache.getHeadDim(),
+                             getKeyScale())) ||
+      failed(verifyNewTokens(*this, "values", getValue(), cache.getValueDim(),
+                             getValueScale())) || // 2
+      failed(verifyScales(*this, getScales())))   // 7
     return failure();
   if (isa<RaggedType>(getKey().getType()) !=
       isa<RaggedType>(getValue().getType())) // 5

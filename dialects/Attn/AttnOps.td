@@ -45,6 +45,8 @@ def Attn_KernelOp : Attn_Op<"kernel", [
     7. Each layout argument is one tensor (queries, new keys or values) or a
        cache, and is used.
     8. Its body holds attn operations and constants of f32 or i32.
+    9. A table over heads is over query heads, or over as many KV heads wherever it
+       gives scales.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, OptionalAttr<AnyAttr>:$schedule);
   let regions = (region SizedRegion<1>:$body);
@@ -57,6 +59,8 @@ def Attn_KernelOp : Attn_Op<"kernel", [
     ::llvm::SmallVector<::mlir::BlockArgument> getCaches();
     /// Whether a layout argument is a cache (keys and values) or one tensor.
     static bool isCache(::mlir::BlockArgument argument);
+    /// Heads that a table over heads has; 0 if nothing reads it.
+    static int64_t getTableHeads(::mlir::BlockArgument table);
   }];
 }
 
@@ -82,10 +86,32 @@ def Attn_AttendOp : Attn_Op<"attend", [
     elsewhere; the state is `(m, l, O)` of these logits and of `value(v)`. The
     scale is `1 / sqrt(head_dim)` if none is given.
 
+    The cache may hold keys and values in units of `key_scale` and `value_scale`, one
+    number, or one a KV head: then `k` and `v` are what it holds times those. Where
+    no row function reads them, a scale is applied to products and to the state's
+    output, in f32; elements of 8 bits are widened exactly.
+
+    Example:
+
+    ```mlir
+    attn.variant @full() {}
+    attn.kernel @decode(%q: !attn.ragged<32x128xf16>,
+                        %kv: !attn.paged<8x128xf8E4M3FN, page = 16>,
+                        %ks: !attn.per_head<f32>, %vs: f32) {
+      %s = attn.attend @full() %q, %kv
+        key_scale %ks : !attn.per_head<f32> value_scale %vs : f32
+        : !attn.ragged<32x128xf16>, !attn.paged<8x128xf8E4M3FN, page = 16>
+        -> !attn.state<32x128>
+      %o = attn.finish @full() %s : !attn.state<32x128> -> !attn.ragged<32x128xf16>
+      attn.return %o : !attn.ragged<32x128xf16>
+    }
+    ```
+
     Constraints:
     1. Query heads are a multiple of the cache's heads.
     2. Query and cache agree in head dim.
-    3. Query and cache agree in element type.
+    3. The query has no elements of 8 bits; those of the cache are of 8 bits, or the
+       query's.
     4. The variant exists and takes these parameters.
     5. The state has the query's heads, the cache's value dim, the variant's normalizer.
     6. The query has no `value` dim of its own.
@@ -93,18 +119,24 @@ def Attn_AttendOp : Attn_Op<"attend", [
     8. Queries are an argument of the kernel; the cache is one too, or the result
        of `attn.append`.
     9. The state is used once.
+    10. Tables of scales hold f32.
   }];
   let arguments = (ins FlatSymbolRefAttr:$variant, Variadic<Attn_AnyParameter>:$parameters,
                        Attn_TokenLayout:$query, Attn_AnyLayout:$cache,
-                       Optional<F32>:$scale);
+                       Optional<F32>:$scale, Optional<Attn_AnyScale>:$key_scale,
+                       Optional<Attn_AnyScale>:$value_scale);
   let results = (outs Attn_StateType:$state);
   let assemblyFormat = [{
     $variant `(` ($parameters^ `:` type($parameters))? `)` $query `,` $cache
-    (`scale` $scale^)? attr-dict `:` type($query) `,` type($cache) `->` qualified(type($state))
+    (`scale` $scale^)? (`key_scale` $key_scale^ `:` type($key_scale))?
+    (`value_scale` $value_scale^ `:` type($value_scale))? attr-dict
+    `:` type($query) `,` type($cache) `->` qualified(type($state))
   }];
   let extraClassDeclaration = [{
     /// The scale where none is given: 1 / sqrt(head dim), rounded once to f32.
     float getDefaultScale();
+    /// The scales of the cache that are given.
+    ::llvm::SmallVector<::mlir::Value> getScales();
   }];
   let hasCanonicalizer = 1;
   let hasVerifier = 1;
@@ -147,6 +179,7 @@ def Attn_FinishOp : Attn_Op<"finish", [
     7. The output has no `value` dim of its own.
     8. The variant is that of the attends.
     9. One of the results is returned.
+    10. The output has no elements of 8 bits.
   }];
   let arguments = (ins FlatSymbolRefAttr:$variant, Variadic<Attn_AnyParameter>:$parameters,
                        Attn_StateType:$state);
@@ -158,23 +191,39 @@ def Attn_FinishOp : Attn_Op<"finish", [
   let hasVerifier = 1;
 }
 
-def Attn_AppendOp : Attn_Op<"append", [HasParent<"KernelOp">, AllTypesMatch<["cache", "result"]>]> {
+def Attn_AppendOp : Attn_Op<"append", [
+    HasParent<"KernelOp">, AttrSizedOperandSegments, AllTypesMatch<["cache", "result"]>]> {
   let summary = "Writes the newest keys and values of each request into a cache";
   let description = [{
     Token `i` of `q_len` goes to position `kv_len - q_len + i`. The result is the
     cache after the writes; attending over it sees them.
 
+    Wider elements are divided by their scale in f32 (1 if none is given), and rounded
+    to the nearest of the cache's 8 bits, ties to even; what exceeds the largest finite
+    one becomes that.
+
     Constraints:
     1. The cache is an argument of the kernel, and paged.
-    2. Keys and values have the cache's heads, element type and head dims.
+    2. Keys and values have the cache's heads, head dims and element type, or a wider
+       one where the cache's has 8 bits.
     3. The appended cache is the last of the kernel's caches, where the newest positions are.
     4. The cache has no other use.
     5. Keys and values are both ragged or both dense.
+    6. A scale is of keys or values that are wider than the cache's.
+    7. Tables of scales hold f32.
   }];
-  let arguments = (ins Attn_TokenLayout:$key, Attn_TokenLayout:$value, Attn_AnyLayout:$cache);
+  let arguments = (ins Attn_TokenLayout:$key, Attn_TokenLayout:$value, Attn_AnyLayout:$cache,
+                       Optional<Attn_AnyScale>:$key_scale,
+                       Optional<Attn_AnyScale>:$value_scale);
   let results = (outs Attn_AnyLayout:$result);
   let assemblyFormat = [{
-    $key `,` $value `into` $cache attr-dict `:` type($key) `,` type($value) `into` type($cache)
+    $key `,` $value `into` $cache (`key_scale` $key_scale^ `:` type($key_scale))?
+    (`value_scale` $value_scale^ `:` type($value_scale))? attr-dict
+    `:` type($key) `,` type($value) `into` type($cache)
+  }];
+  let extraClassDeclaration = [{
+    /// The scales that are given.
+    ::llvm::SmallVector<::mlir::Value> getScales();
   }];
   let hasVerifier = 1;
 }

@@ -189,28 +189,33 @@ static LogicalResult verifyRange(ErrorFn emitError, StringRef what,
   return success();
 }
 
-static LogicalResult verifyDim(ErrorFn emitError, StringRef what, int64_t dim) {
+static LogicalResult verifyDim(ErrorFn emitError, StringRef what, int64_t dim,
+                               int64_t multiple = kHeadDimMultiple) {
   if (failed(verifyRange(emitError, what, dim, kMaxHeadDim)))
     return failure();
-  if (dim % kHeadDimMultiple != 0)
+  if (dim % multiple != 0)
     return emitError() << "expects " << what << " to be a multiple of "
-                       << kHeadDimMultiple << ", but got " << dim;
+                       << multiple << ", but got " << dim;
   return success();
 }
 
 static LogicalResult verifyElement(ErrorFn emitError, Type type) {
-  if (type.isF32() || type.isBF16() || type.isF16())
+  if (type.isF32() || type.isBF16() || type.isF16() || isEightBits(type))
     return success();
-  return emitError() << "expects element type to be f32, bf16 or f16, but got "
+  return emitError() << "expects element type to be f32, bf16, f16, f8E4M3FN "
+                        "or f8E5M2, but got "
                      << type;
 }
 
 static LogicalResult verifyTokens(ErrorFn emitError, int64_t heads, int64_t dim,
                                   int64_t value, Type element) {
+  if (failed(verifyElement(emitError, element)))
+    return failure();
+  int64_t multiple =
+      isEightBits(element) ? kRowBytesMultiple : kHeadDimMultiple;
   return success(succeeded(verifyRange(emitError, "heads", heads, kMaxHeads)) &&
-                 succeeded(verifyDim(emitError, "head dim", dim)) &&
-                 succeeded(verifyDim(emitError, "value dim", value)) &&
-                 succeeded(verifyElement(emitError, element)));
+                 succeeded(verifyDim(emitError, "head dim", dim, multiple)) &&
+                 succeeded(verifyDim(emitError, "value dim", value, multiple)));
 }
 
 LogicalResult RaggedType::verify(ErrorFn emitError, int64_t heads, int64_t dim,

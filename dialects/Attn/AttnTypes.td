@@ -32,6 +32,8 @@ def Attn_LayoutInterface : TypeInterface<"LayoutType"> {
   ];
 }
 
+// Elements are f32, bf16, f16, and in caches and what is appended to them also
+// f8E4M3FN and f8E5M2. Rows are multiples of 16 bytes.
 class Attn_Layout<string name, string typeMnemonic>
     : Attn_Type<name, typeMnemonic,
                 [Attn_LayoutInterface]> {
@@ -74,7 +76,8 @@ def Attn_PagedType : Attn_Layout<"Paged", "paged"> {
     `order = HND`) and values alike. Token `j` of a request lies in page
     `table[j / page]` at row `j % page`. Any page size from 1 on.
 
-    Example: `!attn.paged<8x128xbf16, page = 16>`
+    Example: `!attn.paged<8x128xbf16, page = 16>`,
+    `!attn.paged<8x128xf8E4M3FN, page = 16>`
   }];
   let parameters = !con(Attn_layoutParameters, (ins "int64_t":$page));
 }
@@ -134,7 +137,7 @@ class Attn_Table<string name, string typeMnemonic> : Attn_Type<name, typeMnemoni
 }
 
 def Attn_PerHeadType : Attn_Table<"PerHead", "per_head"> {
-  let summary = "a vector over query heads, read by `[head]`";
+  let summary = "a vector over query heads, read by `[head]`; as scales, over KV heads";
 }
 def Attn_PerRequestType : Attn_Table<"PerRequest", "per_request"> {
   let summary = "a vector over requests, read by `[request]`";
@@ -158,6 +161,7 @@ def Attn_AnyLayout : Type<CPred<"::llvm::isa<::saccade::attn::LayoutType>($_self
                           "layout", "::saccade::attn::LayoutType">;
 def Attn_TokenLayout : AnyTypeOf<[Attn_RaggedType, Attn_DenseType],
                                  "ragged or dense layout", "::saccade::attn::LayoutType">;
+def Attn_AnyScale : AnyTypeOf<[F32, Attn_PerHeadType], "f32 or a table over KV heads">;
 def Attn_AnyTable : AnyTypeOf<[Attn_PerHeadType, Attn_PerRequestType,
                                Attn_PerTokenType, Attn_BitsType], "table">;
 def Attn_AnyParameter

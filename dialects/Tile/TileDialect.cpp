@@ -167,8 +167,10 @@ LogicalResult TileType::verify(function_ref<InFlightDiagnostic()> emitError,
   if (rows < 1 || columns < 1)
     return emitError() << "expects a tile of positive shape, but got " << rows
                        << "x" << columns;
-  if (!elementType.isF32() && !elementType.isF16() && !elementType.isBF16())
-    return emitError() << "expects elements of f32, f16 or bf16, but got "
+  if (!isa<Float32Type, Float16Type, BFloat16Type, Float8E4M3FNType,
+           Float8E5M2Type>(elementType))
+    return emitError() << "expects elements of f32, f16, bf16, f8E4M3FN or "
+                          "f8E5M2, but got "
                        << elementType;
   if (layout && !isa<SharedAttr, AccumulatorAttr, OperandAttr, RowsOfAttr,
                      PartsOfAttr, BufferAttr>(layout))

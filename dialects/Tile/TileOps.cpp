@@ -170,6 +170,10 @@ LogicalResult saccade::tile::verifyProduct(Operation *op, TileType lhs,
   if (!out.getElementType().isF32())
     return op->emitOpError()
            << "expects a result of f32, but got " << out.getElementType();
+  if (lhs.getElementType().getIntOrFloatBitWidth() < 16)
+    return op->emitOpError()
+           << "expects a left side of 16 or 32 bits an element, but got "
+           << lhs.getElementType();
   if (accumulator && accumulator.getType() != out)
     return op->emitOpError() << "expects an accumulator of " << out
                              << ", but got " << accumulator.getType();

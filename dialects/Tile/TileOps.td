@@ -273,11 +273,12 @@ def Tile_DotOp : Tile_Op<"dot", [Pure]> {
   let description = [{
     `result = accumulator + lhs * rhs`; with `transposed`, `lhs * rhs^T`, where rhs
     holds keys as rows. Without an accumulator it is zero. Products are summed
-    in f32.
+    in f32. Narrower elements of rhs are widened to those of lhs, exactly.
 
     Constraints:
     1. lhs is M x K; rhs is K x N, or N x K if transposed; the result is M x N.
     2. The result is f32; the accumulator has its type.
+    3. lhs has no elements of 8 bits.
   }];
   let arguments = (ins Tile_TileType:$lhs, Tile_TileType:$rhs,
                        Optional<Tile_TileType>:$accumulator, UnitAttr:$transposed);

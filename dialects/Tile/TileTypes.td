@@ -15,6 +15,8 @@ class Tile_Type<string name, string typeMnemonic> : TypeDef<Tile_Dialect, name> 
 def Tile_TileType : Tile_Type<"Tile", "tile"> {
   let summary = "a whole tile of elements, and later where it lives";
   let description = [{
+    Elements are f32, f16, bf16, f8E4M3FN or f8E5M2.
+
     Example: `!tile.tile<64x128xbf16>`, `!tile.tile<64x64xf32, #tile.accumulator<warps = 4>>`
   }];
   let parameters = (ins "int64_t":$rows, "int64_t":$columns,

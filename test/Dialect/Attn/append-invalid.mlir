@@ -77,3 +77,24 @@ attn.kernel @k(%k: !attn.dense<4x64xf32>, %v: !attn.ragged<4x64xf32>, %kv: !attn
   %c = attn.append %k, %v into %kv : !attn.dense<4x64xf32>, !attn.ragged<4x64xf32> into !attn.paged<4x64xf32, page = 16>
   attn.return
 }
+// -----
+// Rule 2, of 8 bits.
+attn.kernel @k(%k: !attn.ragged<4x64xf8E5M2>, %v: !attn.ragged<4x64xf8E5M2>, %kv: !attn.paged<4x64xf8E4M3FN, page = 16>) {
+  // expected-error@+1 {{'attn.append' op expects element type of the keys to be 'f8E4M3FN', f32, bf16 or f16, but got 'f8E5M2'}}
+  %c = attn.append %k, %v into %kv : !attn.ragged<4x64xf8E5M2>, !attn.ragged<4x64xf8E5M2> into !attn.paged<4x64xf8E4M3FN, page = 16>
+  attn.return
+}
+// -----
+// Rule 6.
+attn.kernel @k(%k: !attn.ragged<4x64xf16>, %v: !attn.ragged<4x64xf8E5M2>, %kv: !attn.paged<4x64xf8E5M2, page = 16>, %scale: f32) {
+  // expected-error@+1 {{'attn.append' op expects a scale of values that are wider than the cache's 'f8E5M2', but got 'f8E5M2'}}
+  %c = attn.append %k, %v into %kv key_scale %scale : f32 value_scale %scale : f32 : !attn.ragged<4x64xf16>, !attn.ragged<4x64xf8E5M2> into !attn.paged<4x64xf8E5M2, page = 16>
+  attn.return
+}
+// -----
+// Rule 7.
+attn.kernel @k(%k: !attn.ragged<4x64xf16>, %v: !attn.ragged<4x64xf16>, %kv: !attn.paged<4x64xf8E5M2, page = 16>, %scale: !attn.per_head<i32>) {
+  // expected-error@+1 {{'attn.append' op expects tables of scales to hold f32, but got '!attn.per_head<i32>'}}
+  %c = attn.append %k, %v into %kv key_scale %scale : !attn.per_head<i32> : !attn.ragged<4x64xf16>, !attn.ragged<4x64xf16> into !attn.paged<4x64xf8E5M2, page = 16>
+  attn.return
+}

@@ -24,8 +24,17 @@ attn.kernel @k(%q: !attn.ragged<4x64xf32>, %kv: !attn.ragged<4x72xf32>) {
 attn.variant @v() {
 }
 attn.kernel @k(%q: !attn.ragged<4x64xf32>, %kv: !attn.ragged<4x64xbf16>) {
-  // expected-error@+1 {{'attn.attend' op expects element type of the cache to be 'f32', but got 'bf16'}}
+  // expected-error@+1 {{'attn.attend' op expects element type of the cache to be 'f32', f8E4M3FN or f8E5M2, but got 'bf16'}}
   %s = attn.attend @v() %q, %kv : !attn.ragged<4x64xf32>, !attn.ragged<4x64xbf16> -> !attn.state<4x64>
+  %o = attn.finish @v() %s : !attn.state<4x64> -> !attn.ragged<4x64xf32>
+  attn.return %o : !attn.ragged<4x64xf32>
+}
+// -----
+attn.variant @v() {
+}
+attn.kernel @k(%q: !attn.ragged<4x64xf8E4M3FN>, %kv: !attn.ragged<4x64xf8E4M3FN>) {
+  // expected-error@+1 {{'attn.attend' op expects element type of the queries to be f32, bf16 or f16, but got 'f8E4M3FN'}}
+  %s = attn.attend @v() %q, %kv : !attn.ragged<4x64xf8E4M3FN>, !attn.ragged<4x64xf8E4M3FN> -> !attn.state<4x64>
   %o = attn.finish @v() %s : !attn.state<4x64> -> !attn.ragged<4x64xf32>
   attn.return %o : !attn.ragged<4x64xf32>
 }
@@ -192,4 +201,14 @@ func.func @f(%q: !attn.ragged<4x64xf32>, %kv: !attn.ragged<4x64xf32>) {
   // expected-error@+1 {{'attn.attend' op expects parent op 'attn.kernel'}}
   %s = attn.attend @v() %q, %kv : !attn.ragged<4x64xf32>, !attn.ragged<4x64xf32> -> !attn.state<4x64>
   return
+}
+// -----
+// Rule 10.
+attn.variant @v() {
+}
+attn.kernel @k(%q: !attn.ragged<4x64xf32>, %kv: !attn.ragged<4x64xf8E4M3FN>, %scales: !attn.per_head<i32>) {
+  // expected-error@+1 {{'attn.attend' op expects tables of scales to hold f32, but got '!attn.per_head<i32>'}}
+  %s = attn.attend @v() %q, %kv value_scale %scales : !attn.per_head<i32> : !attn.ragged<4x64xf32>, !attn.ragged<4x64xf8E4M3FN> -> !attn.state<4x64>
+  %o = attn.finish @v() %s : !attn.state<4x64> -> !attn.ragged<4x64xf32>
+  attn.return %o : !attn.ragged<4x64xf32>
 }

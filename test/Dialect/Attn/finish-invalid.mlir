@@ -121,6 +121,16 @@ attn.variant @v() {
 attn.kernel @k(%q: !attn.ragged<4x64xf32>, %kv: !attn.ragged<4x64xf32>) {
   // expected-error@+1 {{'attn.finish' op expects a state made by attn.attend}}
   %o = attn.finish @v() %s : !attn.state<4x64> -> !attn.ragged<4x64xf32>
-  %s = "attn.attend"(%q, %kv) <{variant = @v, operandSegmentSizes = array<i32: 0, 1, 1, 0>}> : (!attn.ragged<4x64xf32>, !attn.ragged<4x64xf32>) -> !attn.state<4x64>
+  %s = "attn.attend"(%q, %kv) <{variant = @v, operandSegmentSizes = array<i32: 0, 1, 1, 0, 0, 0>}> : (!attn.ragged<4x64xf32>, !attn.ragged<4x64xf32>) -> !attn.state<4x64>
   attn.return %o : !attn.ragged<4x64xf32>
+}
+// -----
+// Rule 10.
+attn.variant @v() {
+}
+attn.kernel @k(%q: !attn.ragged<4x64xf16>, %kv: !attn.ragged<4x64xf8E5M2>) {
+  %s = attn.attend @v() %q, %kv : !attn.ragged<4x64xf16>, !attn.ragged<4x64xf8E5M2> -> !attn.state<4x64>
+  // expected-error@+1 {{'attn.finish' op expects element type of the output to be f32, bf16 or f16, but got 'f8E5M2'}}
+  %o = attn.finish @v() %s : !attn.state<4x64> -> !attn.ragged<4x64xf8E5M2>
+  attn.return %o : !attn.ragged<4x64xf8E5M2>
 }

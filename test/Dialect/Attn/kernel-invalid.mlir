@@ -125,3 +125,13 @@ module {
     return
   }
 }
+// -----
+// Rule 9.
+attn.variant @v(%t: !attn.per_head<f32>) {
+}
+// expected-error@+1 {{'attn.kernel' op expects argument #2 to be a table over one number of heads, but it is over 4 and over 2}}
+attn.kernel @k(%q: !attn.ragged<4x64xf32>, %kv: !attn.ragged<2x64xf8E4M3FN>, %t: !attn.per_head<f32>) {
+  %s = attn.attend @v(%t : !attn.per_head<f32>) %q, %kv key_scale %t : !attn.per_head<f32> : !attn.ragged<4x64xf32>, !attn.ragged<2x64xf8E4M3FN> -> !attn.state<4x64>
+  %o = attn.finish @v(%t : !attn.per_head<f32>) %s : !attn.state<4x64> -> !attn.ragged<4x64xf32>
+  attn.return %o : !attn.ragged<4x64xf32>
+}

@@ -57,3 +57,15 @@ attn.kernel @constants_for_scalars(%q: !attn.ragged<4x64xf32>, %kv: !attn.ragged
   %o = attn.finish @causal(%c : f32) %s : !attn.state<4x64> -> !attn.ragged<4x64xf32>
   attn.return %o : !attn.ragged<4x64xf32>
 }
+
+// CHECK-LABEL: attn.kernel @scaled_cache(
+attn.kernel @scaled_cache(%k: !attn.ragged<2x64xbf16>, %v: !attn.ragged<2x64xf8E4M3FN>, %q: !attn.ragged<4x64xbf16>, %kv: !attn.paged<2x64xf8E4M3FN, page = 16>, %ks: !attn.per_head<f32>, %vs: f32) {
+  // CHECK: attn.append %k, %v into %kv key_scale %ks : !attn.per_head<f32> : !attn.ragged<2x64xbf16>, !attn.ragged<2x64xf8E4M3FN> into !attn.paged<2x64xf8E4M3FN, page = 16>
+  %c = attn.append %k, %v into %kv key_scale %ks : !attn.per_head<f32>
+    : !attn.ragged<2x64xbf16>, !attn.ragged<2x64xf8E4M3FN> into !attn.paged<2x64xf8E4M3FN, page = 16>
+  // CHECK: attn.attend @sigmoid() %q, %{{.*}} key_scale %ks : !attn.per_head<f32> value_scale %vs : f32 : !attn.ragged<4x64xbf16>, !attn.paged<2x64xf8E4M3FN, page = 16> -> !attn.state<4x64, sigmoid>
+  %s = attn.attend @sigmoid() %q, %c key_scale %ks : !attn.per_head<f32> value_scale %vs : f32
+    : !attn.ragged<4x64xbf16>, !attn.paged<2x64xf8E4M3FN, page = 16> -> !attn.state<4x64, sigmoid>
+  %o = attn.finish @sigmoid() %s : !attn.state<4x64, sigmoid> -> !attn.ragged<4x64xbf16>
+  attn.return %o : !attn.ragged<4x64xbf16>
+}

@@ -21,10 +21,16 @@ func.func private @f(!attn.ragged<8x128xbf16, value = 127>)
 // expected-error@+1 {{expects value dim to be positive, but got -8}}
 func.func private @f(!attn.paged<8x128xbf16, value = -8, page = 16>)
 // -----
-// expected-error@+1 {{expects element type to be f32, bf16 or f16, but got 'f8E4M3FN'}}
-func.func private @f(!attn.paged<8x128xf8E4M3FN, page = 16>)
+// expected-error@+1 {{expects element type to be f32, bf16, f16, f8E4M3FN or f8E5M2, but got 'f8E4M3'}}
+func.func private @f(!attn.paged<8x128xf8E4M3, page = 16>)
 // -----
-// expected-error@+1 {{expects element type to be f32, bf16 or f16, but got 'vector<4xf32>'}}
+// expected-error@+1 {{expects head dim to be a multiple of 16, but got 72}}
+func.func private @f(!attn.paged<8x72xf8E4M3FN, page = 16>)
+// -----
+// expected-error@+1 {{expects value dim to be a multiple of 16, but got 8}}
+func.func private @f(!attn.ragged<8x64xf8E5M2, value = 8>)
+// -----
+// expected-error@+1 {{expects element type to be f32, bf16, f16, f8E4M3FN or f8E5M2, but got 'vector<4xf32>'}}
 func.func private @f(!attn.ragged<8x128xvector<4xf32>>)
 // -----
 // expected-error@+1 {{expects page size to be positive, but got 0}}

@@ -51,7 +51,7 @@ func.func private @shape(!tile.tile<0x16xf32>)
 
 // -----
 
-// expected-error @+1 {{expects elements of f32, f16 or bf16, but got 'i32'}}
+// expected-error @+1 {{expects elements of f32, f16, bf16, f8E4M3FN or f8E5M2, but got 'i32'}}
 func.func private @element(!tile.tile<16x16xi32>)
 
 // -----
@@ -186,6 +186,14 @@ func.func @dot_depth(%a: !tile.tile<16x16xf32>, %b: !tile.tile<32x16xf32>) {
 func.func @dot_element(%a: !tile.tile<16x16xbf16>) {
   // expected-error @+1 {{expects a result of f32, but got 'bf16'}}
   %0 = tile.dot %a, %a : !tile.tile<16x16xbf16>, !tile.tile<16x16xbf16> -> !tile.tile<16x16xbf16>
+  return
+}
+
+// -----
+
+func.func @dot_left_side(%a: !tile.tile<16x16xf8E5M2>) {
+  // expected-error @below {{expects a left side of 16 or 32 bits an element, but got 'f8E5M2'}}
+  %0 = tile.dot %a, %a : !tile.tile<16x16xf8E5M2>, !tile.tile<16x16xf8E5M2> -> !tile.tile<16x16xf32>
   return
 }
 
