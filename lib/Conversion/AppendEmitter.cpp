@@ -12,10 +12,32 @@
 using namespace mlir;
 using namespace saccade;
 
-/// Copies one of the two tensors.
+/// Wide elements in units of a scale (null: 1), rounded to 8 bits. The largest
+/// finite element stands for what is beyond it; NaN stays.
+static Value emitQuantized(ImplicitLocOpBuilder &b, Value tile,
+                           FloatType element, Value scale) {
+  auto largest =
+      llvm::APFloat::getLargest(element.getFloatSemantics()).convertToFloat();
+  auto type = cast<tile::TileType>(tile.getType());
+  return emitMap(
+      b, type.withElementType(element), tile,
+      [&](ImplicitLocOpBuilder &b, ValueRange x, Scalar, Scalar) -> Value {
+        Value wide = x[0];
+        if (!wide.getType().isF32())
+          wide = arith::ExtFOp::create(b, b.getF32Type(), wide);
+        if (scale)
+          wide = arith::DivFOp::create(b, wide, scale);
+        wide = arith::MinimumFOp::create(b, wide, f32(b, largest));
+        wide = arith::MaximumFOp::create(b, wide, f32(b, -largest));
+        return arith::TruncFOp::create(b, element, wide);
+      });
+}
+
+/// Copies one of the two tensors, from tiles of `type`.
 static void copyRows(ImplicitLocOpBuilder &b, const ItemScope &item,
                      const CacheWalk &walk, int64_t cacheWord,
-                     int64_t sourceWord, tile::TileType type, bool values) {
+                     int64_t sourceWord, tile::TileType type, Type element,
+                     Value scale, bool values) {
   auto load =
       tile::LoadOp::create(b, type, readAddress(b, item.words, sourceWord));
   emitRows(b, load.getRows(), [&](ImplicitLocOpBuilder &b, Scalar row) {
@@ -24,7 +46,10 @@ static void copyRows(ImplicitLocOpBuilder &b, const ItemScope &item,
         scope.tensorOffset(b, sourceWord, scope.packed(row), scope.kvHead);
     return std::pair(offset, scope.present(row));
   });
-  auto store = tile::StoreOp::create(b, load, walk.base(b, values));
+  Value rows = load;
+  if (type.getElementType() != element)
+    rows = emitQuantized(b, rows, cast<FloatType>(element), scale);
+  auto store = tile::StoreOp::create(b, rows, walk.base(b, values));
   emitRows(b, store.getRows(), [&](ImplicitLocOpBuilder &b, Scalar row) {
     ItemScope scope = item.in(b);
     Scalar place = scope.queryPosition(scope.packed(row)) - walk.start;
@@ -44,12 +69,15 @@ void saccade::emitAppend(ImplicitLocOpBuilder &b, const ItemScope &item,
   attn::LayoutType layout = append.getCache().getType();
   int64_t cacheWord = kernelWords.ofCache(append.getCache());
   CacheWalk walk(b, item, layout, cacheWord, rows);
-  auto copy = [&](Value source, int64_t columns, bool values) {
-    auto type = tile::TileType::get(b.getContext(), rows, columns,
-                                    layout.getElementType());
+  auto copy = [&](Value source, Value scale, bool values) {
+    auto given = cast<attn::LayoutType>(source.getType());
+    auto type = tile::TileType::get(b.getContext(), rows, given.getHeadDim(),
+                                    given.getElementType());
     copyRows(b, item, walk, cacheWord,
-             kernelWords.of(cast<BlockArgument>(source)), type, values);
+             kernelWords.of(cast<BlockArgument>(source)), type,
+             layout.getElementType(), cacheScale(b, item, kernelWords, scale),
+             values);
   };
-  copy(append.getKey(), layout.getHeadDim(), /*values=*/false);
-  copy(append.getValue(), layout.getValueDim(), /*values=*/true);
+  copy(append.getKey(), append.getKeyScale(), /*values=*/false);
+  copy(append.getValue(), append.getValueScale(), /*values=*/true);
 }

@@ -49,14 +49,23 @@ private:
   struct Logits {
     mlir::Value tile, factor;
   };
+  /// What the products over a cache are made of.
+  struct Operands {
+    attn::LayoutType cache;
+    mlir::Type computed; ///< the type of queries and weights
+    /// Scales that row functions get to see; null where there are none, or they
+    /// are applied elsewhere.
+    mlir::Value rowScales[2]; // of keys, of values
+  };
+  Operands operandsOf(attn::AttendOp attend) const;
   BoundVariant bind(mlir::ImplicitLocOpBuilder &b, mlir::FlatSymbolRefAttr name,
                     mlir::Operation *user, mlir::ValueRange parameters);
   mlir::Value loadQuery(mlir::ImplicitLocOpBuilder &b, attn::AttendOp attend,
-                        const BoundVariant &variant);
+                        const BoundVariant &variant, mlir::Type computed);
   mlir::Value loadCacheTile(mlir::ImplicitLocOpBuilder &b,
                             const CacheWalk &walk, const BoundVariant &variant,
-                            Scalar tileIndex, int64_t columns,
-                            mlir::Type element, bool values);
+                            Scalar tileIndex, const Operands &operands,
+                            bool values);
   Logits maskedLogits(mlir::ImplicitLocOpBuilder &b, const CacheWalk &walk,
                       const BoundVariant &variant, Scalar tileIndex,
                       mlir::Value full, mlir::Value products,
@@ -64,7 +73,8 @@ private:
   mlir::Value raisedMax(mlir::ImplicitLocOpBuilder &b, mlir::Value max,
                         mlir::Value tileMax);
   TileState step(mlir::ImplicitLocOpBuilder &b, const BoundVariant &variant,
-                 Logits logits, mlir::Value valueTile, TileState state);
+                 Logits logits, mlir::Value valueTile, mlir::Type weightType,
+                 TileState state);
   /// Whether tiles come by tensor maps.
   bool copiesBoxes() const;
   /// Whether each warp folds keys of its own.
@@ -89,6 +99,10 @@ mlir::Value finiteOrZero(mlir::ImplicitLocOpBuilder &b, mlir::Value m);
 /// 2^(x - m), which is 0 for x = -inf; m is finite.
 mlir::Value powerOfDifference(mlir::ImplicitLocOpBuilder &b, mlir::Value x,
                               mlir::Value m);
+
+/// A map that multiplies all elements by a scalar.
+mlir::Value emitScaled(mlir::ImplicitLocOpBuilder &b, mlir::Value tile,
+                       mlir::Value factor);
 
 /// A map of tiles; `body` gets the elements and row and column.
 mlir::Value emitMap(

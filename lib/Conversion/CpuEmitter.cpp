@@ -6,6 +6,8 @@
 
 #include "lib/Conversion/CpuEmitter.h"
 
+#include <cmath>
+
 using namespace mlir;
 using namespace saccade;
 
@@ -31,9 +33,17 @@ Value CpuEmitter::splat(float value) {
 // Memory
 //===----------------------------------------------------------------------===//
 
+/// What an element is in memory: what LLVM has no type or no instructions for
+/// is moved as bits.
+static Type storedType(Type element) {
+  auto type = dyn_cast<FloatType>(element);
+  bool bits = type && (type.getWidth() == 8 || type.isBF16());
+  return bits ? IntegerType::get(type.getContext(), type.getWidth()) : element;
+}
+
 Value CpuEmitter::at(Value base, Type element, Value index) {
   return LLVM::GEPOp::create(b, LLVM::LLVMPointerType::get(b.getContext()),
-                             element, base, ValueRange{index});
+                             storedType(element), base, ValueRange{index});
 }
 
 Value CpuEmitter::at(const Buffer &buffer, Value row, Value column) {
@@ -138,6 +148,83 @@ static Value constantLike(ImplicitLocOpBuilder &b, Type type, int64_t value) {
   return arith::ConstantOp::create(b, attribute);
 }
 
+static Value floatLike(ImplicitLocOpBuilder &b, Type type, float value) {
+  TypedAttr attribute = b.getF32FloatAttr(value);
+  if (auto vector = dyn_cast<VectorType>(type))
+    attribute = DenseElementsAttr::get(vector, Attribute(attribute));
+  return arith::ConstantOp::create(b, attribute);
+}
+
+/// Elements of 8 bits through f16, for whose subnormals and NaNs the CPU has an
+/// instruction. The bits of f8E5M2 are the upper ones of an f16. Those of
+/// f8E4M3FN are, with the exponent in place, the f16 of 2^-8 times the number;
+/// all ones are its NaN.
+Value CpuEmitter::widenBytes(Value value, Type element) {
+  Type i16 = withElement(value.getType(), b.getI16Type());
+  auto constant = [&](int64_t c) { return constantLike(b, i16, c); };
+  Value wide = arith::ExtUIOp::create(b, i16, value);
+  Value bits = arith::ShLIOp::create(b, wide, constant(8));
+  bool isE5M2 = isa<Float8E5M2Type>(element);
+  if (!isE5M2) {
+    bits = arith::ShRSIOp::create(b, bits, constant(1));
+    bits = arith::AndIOp::create(b, bits, constant(-0x4001)); // one sign
+    Value magnitude = arith::AndIOp::create(b, wide, constant(0x7f));
+    Value nan = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, magnitude,
+                                      constant(0x7f));
+    bits = arith::SelectOp::create(b, nan, constant(0x7e00), bits);
+  }
+  Value half = arith::BitcastOp::create(
+      b, withElement(value.getType(), b.getF16Type()), bits);
+  Type f32 = withElement(value.getType(), b.getF32Type());
+  Value result = arith::ExtFOp::create(b, f32, half);
+  return isE5M2 ? result
+                : arith::MulFOp::create(b, result, floatLike(b, f32, 256.0f));
+}
+
+/// Rounds as arith.truncf does: beyond the largest there is infinity, or NaN
+/// where the type has none.
+Value CpuEmitter::narrowToBytes(Value value, FloatType element) {
+  const llvm::fltSemantics &semantics = element.getFloatSemantics();
+  int64_t fraction = element.getFPMantissaWidth() - 1;
+  int64_t least = llvm::APFloat::semanticsMinExponent(semantics);
+  Type i32 = withElement(value.getType(), b.getI32Type());
+  auto constant = [&](int64_t c) { return constantLike(b, i32, c); };
+  auto bitsOf = [&](Value x) { return arith::BitcastOp::create(b, i32, x); };
+  Value bits = bitsOf(value);
+  Value magnitude = arith::AndIOp::create(b, bits, constant(0x7fffffff));
+  // Normal: half an ulp, less one bit where the result would be even; then the
+  // exponent's other bias.
+  int64_t dropped = 23 - fraction;
+  Value high = arith::ShRUIOp::create(b, magnitude, constant(dropped));
+  Value odd = arith::AndIOp::create(b, high, constant(1));
+  Value half =
+      arith::AddIOp::create(b, odd, constant((1 << (dropped - 1)) - 1));
+  Value normal = arith::ShRUIOp::create(
+      b, arith::AddIOp::create(b, magnitude, half), constant(dropped));
+  normal =
+      arith::SubIOp::create(b, normal, constant((least + 126) << fraction));
+  // Subnormal: a sum whose ulp is theirs rounds them.
+  Value unit =
+      floatLike(b, value.getType(), std::ldexp(1.0f, least - fraction + 23));
+  Value positive = arith::BitcastOp::create(b, value.getType(), magnitude);
+  Value sum = bitsOf(arith::AddFOp::create(b, positive, unit));
+  Value subnormal = arith::SubIOp::create(b, sum, bitsOf(unit));
+  Value small = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, magnitude,
+                                      constant((least + 127) << 23));
+  Value result = arith::SelectOp::create(b, small, subnormal, normal);
+
+  bool hasInfinity = isa<Float8E5M2Type>(element);
+  result =
+      arith::MinUIOp::create(b, result, constant(hasInfinity ? 0x7c : 0x7f));
+  Value nan = arith::CmpFOp::create(b, arith::CmpFPredicate::UNO, value, value);
+  result = arith::SelectOp::create(b, nan, constant(0x7f), result);
+  Value sign = arith::AndIOp::create(
+      b, arith::ShRUIOp::create(b, bits, constant(24)), constant(0x80));
+  result = arith::OrIOp::create(b, result, sign);
+  return arith::TruncIOp::create(b, withElement(value.getType(), b.getI8Type()),
+                                 result);
+}
+
 /// bf16 by integers: LLVM calls a function where the CPU has no instruction.
 Value CpuEmitter::widen(Value value, Type element) {
   Type f32 = withElement(value.getType(), b.getF32Type());
@@ -145,6 +232,8 @@ Value CpuEmitter::widen(Value value, Type element) {
     return value;
   if (element.isF16())
     return arith::ExtFOp::create(b, f32, value);
+  if (element.getIntOrFloatBitWidth() == 8)
+    return widenBytes(value, element);
   Type i32 = withElement(value.getType(), b.getI32Type());
   Value bits = arith::ExtUIOp::create(b, i32, value);
   bits = arith::ShLIOp::create(b, bits, constantLike(b, i32, 16));
@@ -157,6 +246,8 @@ Value CpuEmitter::narrow(Value value, Type element) {
   if (element.isF16())
     return arith::TruncFOp::create(b, withElement(value.getType(), element),
                                    value);
+  if (element.getIntOrFloatBitWidth() == 8)
+    return narrowToBytes(value, cast<FloatType>(element));
   // Half an ulp, less one bit where the result would be even; NaN stays quiet.
   Type i32 = withElement(value.getType(), b.getI32Type());
   auto constant = [&](int64_t c) { return constantLike(b, i32, c); };
@@ -175,12 +266,6 @@ Value CpuEmitter::narrow(Value value, Type element) {
 
 Value CpuEmitter::rounded(Value value, Type element) {
   return widen(narrow(value, element), element);
-}
-
-/// What an element is in memory: bf16 is moved as bits.
-static Type storedType(Type element) {
-  return element.isBF16() ? IntegerType::get(element.getContext(), 16)
-                          : element;
 }
 
 Value CpuEmitter::loadWidened(Value address, Type element, int64_t count) {

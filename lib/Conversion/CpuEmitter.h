@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Emits loops over stack buffers for whole-tile operations. Every tile is an
-// f32 buffer: 16-bit elements are widened when they are loaded and rounded when
-// they are stored, so a product never sees anything but f32.
+// f32 buffer: narrower elements are widened when they are loaded and rounded
+// when they are stored, so a product never sees anything but f32.
 
 #ifndef SACCADE_LIB_CONVERSION_CPUEMITTER_H
 #define SACCADE_LIB_CONVERSION_CPUEMITTER_H
@@ -128,12 +128,14 @@ public:
   /// The first `count` lanes of a vector, rounded to nearest even.
   void storeRounded(mlir::Value vector, mlir::Value address, mlir::Type element,
                     int64_t count);
-  /// f32 lanes rounded to the values that a 16-bit type has.
+  /// f32 lanes rounded to the values that a narrower type has.
   mlir::Value rounded(mlir::Value value, mlir::Type element);
 
 private:
   mlir::Value narrow(mlir::Value value, mlir::Type element);
+  mlir::Value narrowToBytes(mlir::Value value, mlir::FloatType element);
   mlir::Value widen(mlir::Value value, mlir::Type element);
+  mlir::Value widenBytes(mlir::Value value, mlir::Type element);
   mlir::Value zeroRow(int64_t bytes);
   /// Moves blocks of lanes x lanes elements; `row` gives a row's address.
   void transposeRows(llvm::function_ref<mlir::Value(Scalar)> row,

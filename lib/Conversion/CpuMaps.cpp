@@ -29,9 +29,9 @@ public:
   Value result();
 
 private:
-  /// 16-bit floats are held as f32 of the same value.
+  /// Narrower floats are held as f32 of the same value.
   static Type held(Type type) {
-    if (isa<BFloat16Type, Float16Type>(type))
+    if (isa<FloatType>(type) && type.getIntOrFloatBitWidth() < 32)
       return Float32Type::get(type.getContext());
     return type;
   }

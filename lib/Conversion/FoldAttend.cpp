@@ -7,9 +7,11 @@
 #include "lib/Conversion/AttendEmitter.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 #include <cmath>
 #include <limits>
+#include <utility>
 
 using namespace mlir;
 using namespace saccade;
@@ -58,8 +60,38 @@ emitBoxes(ImplicitLocOpBuilder &b, tile::LoadOp load, int64_t word,
   tile::YieldOp::create(b, ValueRange{box.head, box.token, box.batch});
 }
 
+/// Elements of 8 bits are widened to the type of weights. Another cache of the
+/// kernel may have 16 bits of another kind, and both sides of a product one
+/// type.
+AttendEmitter::Operands AttendEmitter::operandsOf(attn::AttendOp attend) const {
+  attn::LayoutType cache = attend.getCache().getType();
+  Type element = cache.getElementType(), computed = schedule.getWeights();
+  auto kernel = attend->getParentOfType<attn::KernelOp>();
+  bool chosenForBytes =
+      !computed.isF32() &&
+      llvm::any_of(kernel.getCaches(), [](BlockArgument other) {
+        auto type = cast<attn::LayoutType>(other.getType());
+        return attn::isEightBits(type.getElementType());
+      });
+  bool own = chosenForBytes && element.getIntOrFloatBitWidth() == 16;
+  return {cache, own ? element : computed, {}};
+}
+
+/// Elements converted from one type of floats to another.
+static Value emitConverted(ImplicitLocOpBuilder &b, Value tile, Type element) {
+  auto type = cast<tile::TileType>(tile.getType());
+  return emitMap(
+      b, type.withElementType(element), tile,
+      [&](ImplicitLocOpBuilder &b, ValueRange x, Scalar, Scalar) -> Value {
+        Value wide = x[0];
+        if (!wide.getType().isF32())
+          wide = arith::ExtFOp::create(b, b.getF32Type(), wide);
+        return arith::TruncFOp::create(b, element, wide);
+      });
+}
+
 Value AttendEmitter::loadQuery(ImplicitLocOpBuilder &b, attn::AttendOp attend,
-                               const BoundVariant &variant) {
+                               const BoundVariant &variant, Type computed) {
   attn::LayoutType layout = attend.getQuery().getType();
   int64_t word = kernelWords.of(cast<BlockArgument>(attend.getQuery()));
   auto type = tile::TileType::get(b.getContext(), schedule.getRows(),
@@ -81,11 +113,13 @@ Value AttendEmitter::loadQuery(ImplicitLocOpBuilder &b, attn::AttendOp attend,
                            batch};
               });
   auto body = variant.body<attn::QueryOp>();
+  // f32 holds what any queries hold: products widen them.
   if (!body)
-    return load;
+    return computed.isF32() || computed == layout.getElementType()
+               ? load
+               : emitConverted(b, load, computed);
   return emitMapRows(
-      b, load, schedule.getWeights(),
-      [&](ImplicitLocOpBuilder &b, Value x, Scalar row) {
+      b, load, computed, [&](ImplicitLocOpBuilder &b, Value x, Scalar row) {
         ItemScope scope = item.in(b);
         auto position = [&](attn::Position p) {
           return scope.rowPosition(p, row);
@@ -97,10 +131,13 @@ Value AttendEmitter::loadQuery(ImplicitLocOpBuilder &b, attn::AttendOp attend,
 Value AttendEmitter::loadCacheTile(ImplicitLocOpBuilder &b,
                                    const CacheWalk &walk,
                                    const BoundVariant &variant,
-                                   Scalar tileIndex, int64_t columns,
-                                   Type element, bool values) {
+                                   Scalar tileIndex, const Operands &operands,
+                                   bool values) {
+  attn::LayoutType layout = operands.cache;
   auto type =
-      tile::TileType::get(b.getContext(), schedule.getKeys(), columns, element);
+      tile::TileType::get(b.getContext(), schedule.getKeys(),
+                          values ? layout.getValueDim() : layout.getHeadDim(),
+                          layout.getElementType());
   Scalar first = tileIndex * schedule.getKeys();
   Value limit = copiesBoxes() ? walk.rowsFrom(b, first).value : Value();
   auto load = tile::LoadOp::create(b, type, walk.base(b, values));
@@ -129,16 +166,20 @@ Value AttendEmitter::loadCacheTile(ImplicitLocOpBuilder &b,
   if (!body)
     return load;
   return emitMapRows(
-      b, load, schedule.getWeights(),
+      b, load, operands.computed,
       [&](ImplicitLocOpBuilder &b, Value x, Scalar at) -> Value {
         Scalar j = Scalar{&b, first} + at;
+        Value scaled = x;
+        if (Value scale = operands.rowScales[values])
+          scaled = arith::MulFOp::create(
+              b, x, vector::BroadcastOp::create(b, x.getType(), scale));
         auto position = [&](attn::Position p) -> Value {
           if (p == attn::Position::head)
             return item.in(b).kvHead;
           return p == attn::Position::slot ? walk.row(b, j).slot
                                            : walk.position(b, j).first;
         };
-        Value row = variant.inlined(b, item, body, x, position).front();
+        Value row = variant.inlined(b, item, body, scaled, position).front();
         if (!values)
           return row; // the mask takes care of such logits
         // Rows that are not there stay zero: the function may make infinities
@@ -288,7 +329,7 @@ Value AttendEmitter::raisedMax(ImplicitLocOpBuilder &b, Value max,
 
 TileState AttendEmitter::step(ImplicitLocOpBuilder &b,
                               const BoundVariant &variant, Logits logits,
-                              Value values, TileState state) {
+                              Value values, Type weightType, TileState state) {
   using B = ImplicitLocOpBuilder;
   auto tileType = cast<tile::TileType>(logits.tile.getType());
   auto outputType = cast<tile::TileType>(state.output.getType());
@@ -341,7 +382,6 @@ TileState AttendEmitter::step(ImplicitLocOpBuilder &b,
                         return arith::DivFOp::create(b, one, sum);
                       });
   }
-  Type weightType = schedule.getWeights();
   if (!weightType.isF32())
     weights = emitMap(b, tileType.withElementType(weightType), weights,
                       [&](B &b, ValueRange x, Scalar, Scalar) -> Value {
@@ -365,7 +405,18 @@ TileState AttendEmitter::fold(ImplicitLocOpBuilder &b, attn::AttendOp attend) {
       attend.getScale()
           ? kernelScalar(b, item, kernelWords, attend.getScale())
           : f32(b, 1.0f / std::sqrt(static_cast<float>(layout.getHeadDim())));
-  Value query = loadQuery(b, attend, variant);
+  // Row functions see keys and values times their scales; without them it is
+  // cheaper to scale what comes out.
+  Operands operands = operandsOf(attend);
+  Value keyScale = cacheScale(b, item, kernelWords, attend.getKeyScale());
+  Value valueScale = cacheScale(b, item, kernelWords, attend.getValueScale());
+  if (variant.body<attn::KeyOp>())
+    operands.rowScales[0] = keyScale;
+  else if (keyScale)
+    scale = arith::MulFOp::create(b, scale, keyScale);
+  if (variant.body<attn::ValueOp>())
+    operands.rowScales[1] = std::exchange(valueScale, Value());
+  Value query = loadQuery(b, attend, variant, operands.computed);
   CacheWalk::Visit visit =
       walk.visit(b, bounds(b, variant), !variant.body<attn::MaskOp>());
 
@@ -389,19 +440,17 @@ TileState AttendEmitter::fold(ImplicitLocOpBuilder &b, attn::AttendOp attend) {
       counter = Scalar{&b, visit.count} - 1 - counter;
     Scalar tileIndex = visit.tileAt(b, counter);
     Value full = visit.isFull(b, tileIndex);
-    Type element = layout.getElementType();
-    Value keys = loadCacheTile(b, walk, variant, tileIndex, layout.getHeadDim(),
-                               element, /*values=*/false);
+    Value keys = loadCacheTile(b, walk, variant, tileIndex, operands,
+                               /*values=*/false);
     auto logitsType = tile::TileType::get(b.getContext(), schedule.getRows(),
                                           schedule.getKeys(), b.getF32Type());
     Value products = tile::DotOp::create(b, logitsType, query, keys, Value(),
                                          /*transposed=*/true);
     Logits logits =
         maskedLogits(b, walk, variant, tileIndex, full, products, scale);
-    Value values =
-        loadCacheTile(b, walk, variant, tileIndex, layout.getValueDim(),
-                      element, /*values=*/true);
-    state = step(b, variant, logits, values, state);
+    Value values = loadCacheTile(b, walk, variant, tileIndex, operands,
+                                 /*values=*/true);
+    state = step(b, variant, logits, values, operands.computed, state);
     SmallVector<Value> next;
     if (softmax)
       next = {state.max, state.sum};
@@ -411,7 +460,11 @@ TileState AttendEmitter::fold(ImplicitLocOpBuilder &b, attn::AttendOp attend) {
   ValueRange results = loop.getResults();
   TileState folded{softmax ? results[0] : Value(),
                    softmax ? results[1] : Value(), results.back()};
-  return dealsKeys() ? combineWarps(b, folded) : folded;
+  if (dealsKeys())
+    folded = combineWarps(b, folded);
+  if (valueScale)
+    folded.output = emitScaled(b, folded.output, valueScale);
+  return folded;
 }
 
 TileState AttendEmitter::merge(ImplicitLocOpBuilder &b, const TileState &lhs,

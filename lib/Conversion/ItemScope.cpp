@@ -122,6 +122,15 @@ Value saccade::kernelScalar(ImplicitLocOpBuilder &b, const ItemScope &item,
   return b.clone(*operand.getDefiningOp())->getResult(0);
 }
 
+Value saccade::cacheScale(ImplicitLocOpBuilder &b, const ItemScope &item,
+                          const KernelWords &kernelWords, Value operand) {
+  if (!operand || operand.getType().isF32())
+    return operand ? kernelScalar(b, item, kernelWords, operand) : Value();
+  Value table =
+      readAddress(b, item.words, kernelWords.of(cast<BlockArgument>(operand)));
+  return lookup(b, table, item.in(b).kvHead.wide(), b.getF32Type());
+}
+
 BoundVariant::BoundVariant(ImplicitLocOpBuilder &b, const ItemScope &item,
                            const KernelWords &kernelWords,
                            attn::VariantOp variant, ValueRange operands)

@@ -55,6 +55,11 @@ struct ItemScope {
 mlir::Value kernelScalar(mlir::ImplicitLocOpBuilder &b, const ItemScope &item,
                          const KernelWords &kernelWords, mlir::Value operand);
 
+/// The scale of the item's KV head: one number, or the head's entry of a table;
+/// null if `operand` is.
+mlir::Value cacheScale(mlir::ImplicitLocOpBuilder &b, const ItemScope &item,
+                       const KernelWords &kernelWords, mlir::Value operand);
+
 /// A variant as one operation of a kernel uses it: its bodies, and the values
 /// of its parameters (scalars, or addresses of tables).
 class BoundVariant {

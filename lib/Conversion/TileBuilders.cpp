@@ -35,6 +35,14 @@ Value saccade::emitMap(ImplicitLocOpBuilder &b, tile::TileType type,
   return map;
 }
 
+Value saccade::emitScaled(ImplicitLocOpBuilder &b, Value tile, Value factor) {
+  return emitMap(
+      b, cast<tile::TileType>(tile.getType()), tile,
+      [&](ImplicitLocOpBuilder &b, ValueRange x, Scalar, Scalar) -> Value {
+        return arith::MulFOp::create(b, x[0], factor);
+      });
+}
+
 Value saccade::emitMapRows(
     ImplicitLocOpBuilder &b, Value tile, Type element,
     llvm::function_ref<Value(ImplicitLocOpBuilder &, Value, Scalar)> body) {

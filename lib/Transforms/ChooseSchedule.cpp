@@ -45,7 +45,14 @@ struct ChooseSchedule : saccade::impl::ChooseSchedulePassBase<ChooseSchedule> {
       auto layout = cast<attn::LayoutType>(cache.getType());
       shape.headDim = std::max(shape.headDim, layout.getHeadDim());
       shape.valueDim = std::max(shape.valueDim, layout.getValueDim());
-      shape.element = layout.getElementType();
+      // Elements of 8 bits are widened to f16, which holds them exactly.
+      bool widens = attn::isEightBits(layout.getElementType());
+      if (widens && failed(verifyWidens(cache)))
+        return signalPassFailure();
+      if (widens)
+        shape.element = Float16Type::get(&getContext());
+      else if (!shape.element)
+        shape.element = layout.getElementType();
     }
     if (Attribute given = kernel.getScheduleAttr()) {
       if (failed(verifyFits(dyn_cast<tile::ScheduleAttr>(given), shape)))
@@ -60,6 +67,14 @@ struct ChooseSchedule : saccade::impl::ChooseSchedulePassBase<ChooseSchedule> {
     else
       schedule = forGpu(shape);
     kernel.setScheduleAttr(schedule);
+  }
+
+  LogicalResult verifyWidens(BlockArgument cache) {
+    if (target == "cpu")
+      return success();
+    return getOperation().emitOpError(
+               "expects caches of 16-bit elements on the GPU, but argument #")
+           << cache.getArgNumber() << " is " << cache.getType();
   }
 
   /// Whether a schedule that is given can run on the target. What depends on
