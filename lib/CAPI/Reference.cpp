@@ -62,6 +62,9 @@ private:
 };
 } // namespace
 
+/// The codes of these in DLPack since 1.1; older headers lack them.
+static constexpr int kE4M3 = 10, kE5M2 = 12;
+
 Element Reader::elementOf(const DLTensor &tensor) {
   DLDataType type = tensor.dtype;
   auto is = [&](int code, int bits) {
@@ -75,11 +78,25 @@ Element Reader::elementOf(const DLTensor &tensor) {
     return Element::f16;
   if (is(kDLBfloat, 16))
     return Element::bf16;
+  if (is(kE4M3, 8))
+    return Element::f8e4m3;
+  if (is(kE5M2, 8))
+    return Element::f8e5m2;
   if (is(kDLInt, 32))
     return Element::i32;
   if (is(kDLUInt, 8))
     return Element::u8;
-  return error<Element>("expects elements to be f32, f16, bf16, i32 or u8");
+  return error<Element>(
+      "expects elements to be f32, f16, bf16, f8e4m3, f8e5m2, i32 or u8");
+}
+
+static Element elementOf(Type type) {
+  return llvm::TypeSwitch<Type, Element>(type)
+      .Case([](Float32Type) { return Element::f32; })
+      .Case([](Float16Type) { return Element::f16; })
+      .Case([](BFloat16Type) { return Element::bf16; })
+      .Case([](Float8E4M3FNType) { return Element::f8e4m3; })
+      .Case([](Float8E5M2Type) { return Element::f8e5m2; });
 }
 
 static int64_t strideOf(const DLTensor &tensor, int axis) {
@@ -99,11 +116,11 @@ static const char *dataOf(const DLTensor &tensor) {
 Rows Reader::readRows(const DLTensor &tensor, attn::LayoutType type,
                       bool values, bool isCache, int half) {
   Rows rows;
-  rows.element = elementOf(tensor);
-  Type element = type.getElementType();
-  if (rows.element != (element.isF32()    ? Element::f32
-                       : element.isBF16() ? Element::bf16
-                                          : Element::f16))
+  rows.element = ::elementOf(type.getElementType());
+  Element given = elementOf(tensor);
+  // Elements of 8 bits may be handed over as bytes.
+  bool bytes = given == Element::u8 && attn::isEightBits(type.getElementType());
+  if (given != rows.element && !bytes)
     return error<Rows>(
         "expects the tensor's elements to be those of its layout");
 
@@ -136,8 +153,8 @@ Rows Reader::readRows(const DLTensor &tensor, attn::LayoutType type,
     rows.batches = extent(0);
     rows.batchStride = strideOf(tensor, axes[0]);
   }
-  int64_t bytes = rows.element == Element::f32 ? 4 : 2;
-  rows.data = dataOf(tensor) + (half > 0 ? strideOf(tensor, 1) * bytes : 0);
+  int64_t size = type.getElementType().getIntOrFloatBitWidth() / 8;
+  rows.data = dataOf(tensor) + (half > 0 ? strideOf(tensor, 1) * size : 0);
   return rows;
 }
 

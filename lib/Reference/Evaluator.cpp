@@ -8,6 +8,7 @@
 #include "lib/Reference/Interpreter.h"
 
 #include "dialects/Attn/VariantBodies.h"
+#include "mlir/IR/Matchers.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 #include <cmath>
@@ -77,6 +78,7 @@ private:
     int cache = -1;      // argument
     bool append = false; // the cache is the result of an append
     double scale = 0;
+    Value keyScale, valueScale; // operands, or null
     attn::Normalizer normalizer = attn::Normalizer::softmax;
     Sequence sequence; // the last one asked for
   };
@@ -84,6 +86,7 @@ private:
   llvm::Error prepareCall(Operation *op, FlatSymbolRefAttr variant,
                           ValueRange parameters);
   void prepareAppend(attn::AppendOp op);
+  template <typename OpTy> llvm::Error checkScales(OpTy op) const;
 
   const Argument &argumentOf(Value value) const {
     return inputs.arguments[cast<BlockArgument>(value).getArgNumber()];
@@ -91,6 +94,7 @@ private:
   int64_t slotOf(int cache, int32_t request, int32_t token) const;
   Lanes readRow(int cache, int32_t request, int32_t token, int32_t head,
                 int64_t slot, bool value, bool appended) const;
+  double scaleOf(Value scale, int32_t head) const;
   const Sequence &sequenceOf(Call &call, int32_t request, int32_t head);
   bool listed(int cache, const Row &row, int32_t token) const;
   Positions positionsOf(const Row &row) const;
@@ -163,6 +167,17 @@ void Evaluation::prepareAppend(attn::AppendOp op) {
     }
 }
 
+/// Tables of scales are as long as the cache has heads.
+template <typename OpTy> llvm::Error Evaluation::checkScales(OpTy op) const {
+  int64_t heads = op.getCache().getType().getHeads();
+  for (Value scale : op.getScales())
+    if (isa<attn::PerHeadType>(scale.getType()))
+      if (int64_t size = std::get<Table>(argumentOf(scale)).size; size < heads)
+        return llvm::createStringError("expects scales of " + Twine(heads) +
+                                       " heads, but got " + Twine(size));
+  return llvm::Error::success();
+}
+
 llvm::Error Evaluation::prepare() {
   llvm::Expected<Batch> measured = Batch::measure(kernel, inputs);
   if (!measured)
@@ -172,6 +187,7 @@ llvm::Error Evaluation::prepare() {
     llvm::Error failed = llvm::Error::success();
     if (auto append = dyn_cast<attn::AppendOp>(op)) {
       prepareAppend(append);
+      failed = llvm::joinErrors(std::move(failed), checkScales(append));
     } else if (auto attend = dyn_cast<attn::AttendOp>(op)) {
       failed =
           prepareCall(&op, attend.getVariantAttr(), attend.getParameters());
@@ -182,8 +198,11 @@ llvm::Error Evaluation::prepare() {
       call.cache = cast<BlockArgument>(cache).getArgNumber();
       call.scale =
           attend.getScale()
-              ? std::get<double>(argumentOf(attend.getScale()))
+              ? scaleOf(attend.getScale(), /*head=*/0)
               : 1 / std::sqrt(attend.getQuery().getType().getHeadDim());
+      failed = llvm::joinErrors(std::move(failed), checkScales(attend));
+      call.keyScale = attend.getKeyScale();
+      call.valueScale = attend.getValueScale();
     } else if (auto finish = dyn_cast<attn::FinishOp>(op)) {
       failed =
           prepareCall(&op, finish.getVariantAttr(), finish.getParameters());
@@ -228,12 +247,21 @@ Lanes Evaluation::readRow(int index, int32_t request, int32_t token,
   if (auto it = written.find({index, slot}); appended && it != written.end()) {
     auto [from, i] = it->second;
     attn::AppendOp append = appends.lookup(index);
-    const Rows &rows =
-        std::get<Rows>(argumentOf(value ? append.getValue() : append.getKey()));
-    if (isa<attn::DenseType>(
-            (value ? append.getValue() : append.getKey()).getType()))
-      return copyRow(rows, from, i, head, size);
-    return copyRow(rows, 0, inputs.queryBegin[from] + i, head, size);
+    Value tokens = value ? append.getValue() : append.getKey();
+    const Rows &rows = std::get<Rows>(argumentOf(tokens));
+    Lanes row = isa<attn::DenseType>(tokens.getType())
+                    ? copyRow(rows, from, i, head, size)
+                    : copyRow(rows, 0, inputs.queryBegin[from] + i, head, size);
+    const Cache &cache = std::get<Cache>(inputs.arguments[index]);
+    Element stored = value ? cache.values.element : cache.keys.element;
+    if (stored == rows.element)
+      return row;
+    // The quotient is an f32 before it is rounded to the cache's elements.
+    float scale =
+        scaleOf(value ? append.getValueScale() : append.getKeyScale(), head);
+    for (double &x : row)
+      x = roundToBytes(static_cast<float>(x) / scale, stored);
+    return row;
   }
   const Cache &cache = std::get<Cache>(inputs.arguments[index]);
   const Rows &rows = value ? cache.values : cache.keys;
@@ -243,6 +271,21 @@ Lanes Evaluation::readRow(int index, int32_t request, int32_t token,
   if (isa<attn::DenseType>(type))
     return copyRow(rows, request, token, head, size);
   return copyRow(rows, 0, slot, head, size);
+}
+
+/// A scale of a KV head: one number, or the head's in a table; 1 if none is
+/// given.
+double Evaluation::scaleOf(Value scale, int32_t head) const {
+  if (!scale)
+    return 1;
+  APFloat constant(0.0f);
+  if (matchPattern(scale, m_ConstantFloat(&constant)))
+    return constant.convertToFloat();
+  const Argument &given = argumentOf(scale);
+  if (const auto *number = std::get_if<double>(&given))
+    return *number;
+  const auto &table = std::get<Table>(given);
+  return load(table.data, table.element, head);
 }
 
 const Evaluation::Sequence &Evaluation::sequenceOf(Call &call, int32_t request,
@@ -259,8 +302,12 @@ const Evaluation::Sequence &Evaluation::sequenceOf(Call &call, int32_t request,
     place(attn::Position::key) = batch.starts[call.cache][request] + token;
     place(attn::Position::slot) = slot;
     auto read = [&](bool value) {
-      return readRow(call.cache, request, token, head, slot, value,
-                     call.append);
+      Lanes row =
+          readRow(call.cache, request, token, head, slot, value, call.append);
+      double scale = scaleOf(value ? call.valueScale : call.keyScale, head);
+      for (double &x : row)
+        x *= scale;
+      return row;
     };
     sequence.keys.push_back(call.key(read(false), places));
     sequence.values.push_back(call.value(read(true), places));

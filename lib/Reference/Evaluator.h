@@ -17,10 +17,14 @@
 namespace saccade::reference {
 
 /// How one element lies in memory.
-enum class Element { f32, f16, bf16, i32, u8 };
+enum class Element { f32, f16, bf16, f8e4m3, f8e5m2, i32, u8 };
 
 /// Reads element `index` of `data` as a double; integers are exact.
 double load(const void *data, Element element, int64_t index);
+
+/// The nearest value of an element of 8 bits, ties to even; beyond the largest
+/// finite one, that.
+double roundToBytes(double value, Element element);
 
 /// Rows of head_dim elements in host memory, found by (batch, token, head) with
 /// strides in elements; a row is contiguous. `batch` is the page of a paged

@@ -21,6 +21,29 @@ static double fromHalf(uint16_t bits) {
   return bits & 0x8000 ? -magnitude : magnitude;
 }
 
+/// The fraction of f8E4M3FN has 3 bits, its exponent a bias of 7; only all ones
+/// are no number.
+static double fromE4M3(uint8_t bits) {
+  int exponent = bits >> 3 & 15, fraction = bits & 7;
+  double magnitude = (bits & 0x7f) == 0x7f ? NAN
+                     : exponent == 0 ? std::ldexp(fraction, -9)
+                                     : std::ldexp(8 + fraction, exponent - 10);
+  return bits & 0x80 ? -magnitude : magnitude;
+}
+
+double roundToBytes(double value, Element element) {
+  if (std::isnan(value))
+    return value;
+  bool e4m3 = element == Element::f8e4m3;
+  int fraction = e4m3 ? 3 : 2, least = e4m3 ? -6 : -14;
+  double largest = e4m3 ? 448 : 57344;
+  int exponent;
+  std::frexp(value, &exponent); // value in [2^(exponent - 1), 2^exponent)
+  double unit = std::ldexp(1, std::max(exponent - 1, least) - fraction);
+  double rounded = std::nearbyint(value / unit) * unit;
+  return std::max(-largest, std::min(rounded, largest));
+}
+
 double load(const void *data, Element element, int64_t index) {
   switch (element) {
   case Element::f32:
@@ -30,6 +53,10 @@ double load(const void *data, Element element, int64_t index) {
   case Element::bf16: // the upper half of a float
     return llvm::bit_cast<float>(
         uint32_t(static_cast<const uint16_t *>(data)[index]) << 16);
+  case Element::f8e4m3:
+    return fromE4M3(static_cast<const uint8_t *>(data)[index]);
+  case Element::f8e5m2: // the upper half of an f16
+    return fromHalf(uint16_t(static_cast<const uint8_t *>(data)[index]) << 8);
   case Element::i32:
     return static_cast<const int32_t *>(data)[index];
   case Element::u8:
