@@ -23,6 +23,10 @@ static StringRef dtypeOf(Type type) {
     return "f16";
   if (type.isBF16())
     return "bf16";
+  if (isa<Float8E4M3FNType>(type))
+    return "f8e4m3";
+  if (isa<Float8E5M2Type>(type))
+    return "f8e5m2";
   return type.isInteger(8) ? "u8" : "i32";
 }
 
@@ -69,7 +73,8 @@ static json::Object describeCache(attn::LayoutType type) {
   return object;
 }
 
-static json::Object describeTable(Type type, int64_t queryHeads) {
+static json::Object describeTable(BlockArgument argument) {
+  Type type = argument.getType();
   json::Object object{{"kind", "table"}};
   auto fill = [&](StringRef table, StringRef dtype) {
     object["table"] = table;
@@ -78,8 +83,8 @@ static json::Object describeTable(Type type, int64_t queryHeads) {
   llvm::TypeSwitch<Type>(type)
       .Case<attn::PerHeadType>([&](auto table) {
         fill("per_head", dtypeOf(table.getElementType()));
-        if (queryHeads > 0)
-          object["heads"] = queryHeads;
+        if (int64_t heads = attn::KernelOp::getTableHeads(argument))
+          object["heads"] = heads;
       })
       .Case<attn::PerRequestType>([&](auto table) {
         fill("per_request", dtypeOf(table.getElementType()));
@@ -117,7 +122,7 @@ static std::string resultName(StringRef base, unsigned index, unsigned count) {
   return count == 1 ? base.str() : (base + Twine(index)).str();
 }
 
-static LogicalResult readArguments(attn::KernelOp kernel, int64_t queryHeads,
+static LogicalResult readArguments(attn::KernelOp kernel,
                                    Signature &signature) {
   for (BlockArgument argument : kernel.getBody().getArguments()) {
     json::Object object;
@@ -136,7 +141,7 @@ static LogicalResult readArguments(attn::KernelOp kernel, int64_t queryHeads,
     } else if (isa<FloatType, IntegerType>(type)) {
       object = json::Object{{"kind", "scalar"}, {"dtype", dtypeOf(type)}};
     } else {
-      object = describeTable(type, queryHeads);
+      object = describeTable(argument);
     }
     object["name"] = nameOf(argument);
     signature.arguments.push_back(std::move(object));
@@ -175,14 +180,11 @@ static LogicalResult readResults(attn::KernelOp kernel, Signature &signature) {
 FailureOr<Signature> saccade::readSignature(attn::KernelOp kernel) {
   Signature signature;
   signature.kernel = kernel.getSymName().str();
-  int64_t queryHeads = 0;
   llvm::SmallSetVector<int64_t, 4> attended;
   kernel.walk([&](attn::AttendOp attend) {
     if (auto query = dyn_cast<BlockArgument>(attend.getQuery());
-        query && signature.query < 0) {
+        query && signature.query < 0)
       signature.query = query.getArgNumber();
-      queryHeads = cast<attn::LayoutType>(query.getType()).getHeads();
-    }
     attended.insert(cacheArgument(attend.getCache()).getArgNumber());
   });
   for (int64_t index : attended)
@@ -191,7 +193,7 @@ FailureOr<Signature> saccade::readSignature(attn::KernelOp kernel) {
     signature.appended.push_back(
         json::Array{int64_t(cacheArgument(append.getCache()).getArgNumber())});
   });
-  if (failed(readArguments(kernel, queryHeads, signature)) ||
+  if (failed(readArguments(kernel, signature)) ||
       failed(readResults(kernel, signature)))
     return failure();
   return signature;

@@ -136,9 +136,11 @@ constexpr int32_t kMaxBlockWords = 4096 / 8;
 constexpr int32_t kMaxBoxSide = 256;
 
 DType readFloat(Fields &fields) {
-  return fields.choice<DType>(
-      "dtype",
-      {{"f32", DType::F32}, {"f16", DType::F16}, {"bf16", DType::BF16}});
+  return fields.choice<DType>("dtype", {{"f32", DType::F32},
+                                        {"f16", DType::F16},
+                                        {"bf16", DType::BF16},
+                                        {"f8e4m3", DType::F8E4M3},
+                                        {"f8e5m2", DType::F8E5M2}});
 }
 
 bool readOrder(Fields &fields) {
@@ -271,7 +273,7 @@ int32_t wordsOf(SlotKind kind) {
 bool resolveMap(const Manifest &manifest, TensorMapRecipe &recipe) {
   auto found = [&](const Slot &slot, int32_t word, int32_t dim,
                    std::string_view part) {
-    if (recipe.word != word || bytesOf(slot.dtype) != 2)
+    if (recipe.word != word || bytesOf(slot.dtype) > 2)
       return false;
     recipe.dim = dim;
     recipe.dtype = slot.dtype;
@@ -339,7 +341,8 @@ void readTensorMaps(Fields &fields, const std::string &path, Entry &entry,
     recipe.heads = map.integer("heads", 1, kMaxBoxSide);
     recipe.tokens = map.integer("tokens", 1, kMaxBoxSide);
     if (good && !resolveMap(manifest, recipe))
-      map.complain("word", "the first word of a tensor of 16-bit elements");
+      map.complain("word",
+                   "the first word of a tensor of 8- or 16-bit elements");
     entry.maps.push_back(std::move(recipe));
   }
   if (good && entry.blockWords(manifest) > kMaxBlockWords)
@@ -536,6 +539,8 @@ int32_t saccade::rt::bytesOf(DType dtype) {
   case DType::F16:
   case DType::BF16:
     return 2;
+  case DType::F8E4M3:
+  case DType::F8E5M2:
   case DType::U8:
     return 1;
   }
@@ -543,7 +548,8 @@ int32_t saccade::rt::bytesOf(DType dtype) {
 }
 
 std::string_view saccade::rt::nameOf(DType dtype) {
-  constexpr std::string_view names[] = {"f32", "f16", "bf16", "i32", "u8"};
+  constexpr std::string_view names[] = {"f32",    "f16", "bf16", "f8e4m3",
+                                        "f8e5m2", "i32", "u8"};
   return names[static_cast<int>(dtype)];
 }
 

@@ -20,7 +20,7 @@ namespace saccade::rt {
 enum class SlotKind { Tensor, Cache, Scalar, Table, Lse, CacheResult };
 enum class Role { None, Query, NewKey, NewValue };
 enum class Layout { Dense, Ragged, Paged, BlockSparse };
-enum class DType { F32, F16, BF16, I32, U8 };
+enum class DType { F32, F16, BF16, F8E4M3, F8E5M2, I32, U8 };
 enum class TableKind { PerHead, PerRequest, PerToken, Bits };
 
 /// An argument or a result. Fields that its kind does not have are zero.

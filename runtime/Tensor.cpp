@@ -6,6 +6,9 @@
 
 using namespace saccade::rt;
 
+/// DLDataTypeCodes since DLPack 1.1; older headers lack them.
+static constexpr int kFloat8E4M3FN = 10, kFloat8E5M2 = 12;
+
 std::string saccade::rt::nameOf(DLDevice device) {
   switch (device.device_type) {
   case kDLCPU:
@@ -32,6 +35,10 @@ std::string saccade::rt::nameOf(DLDataType type) {
     return join("f", int(type.bits), lanes);
   case kDLBfloat:
     return join("bf", int(type.bits), lanes);
+  case kFloat8E4M3FN:
+    return join("f8e4m3", lanes);
+  case kFloat8E5M2:
+    return join("f8e5m2", lanes);
   default:
     return join("type code ", int(type.code), " of ", int(type.bits), " bits",
                 lanes);
@@ -54,6 +61,10 @@ bool saccade::rt::isType(DLDataType type, DType dtype) {
     return type.code == kDLFloat;
   case DType::BF16:
     return type.code == kDLBfloat;
+  case DType::F8E4M3:
+    return type.code == kFloat8E4M3FN || type.code == kDLUInt;
+  case DType::F8E5M2:
+    return type.code == kFloat8E5M2 || type.code == kDLUInt;
   case DType::I32:
     return type.code == kDLInt;
   case DType::U8:

@@ -15,7 +15,14 @@ namespace {
 constexpr uint64_t kMostSize = uint64_t(1) << 32;
 constexpr int64_t kStrideLimit = int64_t(1) << 40; // bytes
 constexpr int64_t kAlignment = 16;                 // bytes
-constexpr uint32_t kBoxColumns = 64; // the 128 bytes of the swizzle
+constexpr uint32_t kBoxBytes = 128; // of a row: those of the swizzle
+
+CUtensorMapDataType mapTypeOf(DType dtype) {
+  if (bytesOf(dtype) == 1)
+    return CU_TENSOR_MAP_DATA_TYPE_UINT8;
+  return dtype == DType::F16 ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16
+                             : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16;
+}
 
 std::string list(std::span<const uint64_t> values) {
   std::string text = "[";
@@ -64,7 +71,7 @@ Status saccade::rt::readMapInputs(const Manifest &manifest,
                  inputs.address % kAlignment, " past that");
   int64_t bytes = bytesOf(recipe.dtype);
   inputs.sizes[0] = recipe.dim;
-  inputs.box[0] = kBoxColumns;
+  inputs.box[0] = kBoxBytes / static_cast<uint32_t>(bytes);
   inputs.box[1] = recipe.heads;
   inputs.box[2] = recipe.tokens;
   inputs.box[3] = 1;
@@ -109,9 +116,7 @@ Status TensorMaps::put(const CudaDriver &driver, const Manifest &manifest,
                     "or later)");
       constexpr uint32_t elementStrides[] = {1, 1, 1, 1};
       CUresult result = driver.cuTensorMapEncodeTiled(
-          &made[i].map,
-          recipe.dtype == DType::F16 ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16
-                                     : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16,
+          &made[i].map, mapTypeOf(recipe.dtype),
           /*rank=*/4, reinterpret_cast<void *>(inputs.address), inputs.sizes,
           inputs.strides, inputs.box, elementStrides,
           CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,

@@ -31,7 +31,8 @@
  *       {"kind": "tensor", "name": "q",
  *        "role": "query" | "new_key" | "new_value",
  *        "layout": "ragged" | "dense", "heads": 32, "dim": 128,
- *        "dtype": "bf16" | "f16" | "f32", "order"?: "NHD" | "HND"}
+ *        "dtype": "bf16" | "f16" | "f32" | "f8e4m3" | "f8e5m2",
+ *        "order"?: "NHD" | "HND"}
  *       {"kind": "cache", "name": "kv", "heads": 8, "key_dim": 128,
  *        "layout": "paged" | "ragged" | "dense" | "block_sparse",
  *        "value_dim": 128, "dtype": ..., "order"?: ...,
@@ -40,7 +41,8 @@
  *       {"kind": "scalar", "name": "scale", "dtype": "f32" | "i32"}
  *       {"kind": "table", "name": "slopes",
  *        "table": "per_head" | "per_request" | "per_token" | "bits",
- *        "dtype": "f32" | "i32" | "u8", "heads"?: 32   (per_head)}
+ *        "dtype": "f32" | "i32" | "u8",
+ *        "heads"?: 32   (per_head: query heads, or KV heads for scales)}
  *     results    in the order of attn.return, each one of
  *       {"kind": "tensor", "name": "o", "layout", "heads", "dim", "dtype",
  *        "order"?}
@@ -70,9 +72,9 @@
  *       tensor_maps?   {"first_word": 32, "maps": [{"word": 8, "heads": 1,
  *                      "tokens": 80}, ...]}: the tensor maps behind the words,
  *                      the first at first_word, a multiple of 8. Each describes
- *                      the tensor of 16-bit elements whose words begin at word
+ *                      the tensor of 8- or 16-bit elements whose words begin at word
  *                      (a tensor, the keys or the values of a cache) in boxes of
- *                      64 columns x heads x tokens x 1, each side 256 at most,
+ *                      128 bytes x heads x tokens x 1, each side 256 at most,
  *                      with the 128-byte swizzle; what lies outside reads as 0
  *       partial_floats?  floats of a partial state, a multiple of 4, so that
  *                      states are aligned to 16 bytes; absent: items fold whole

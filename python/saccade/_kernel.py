@@ -272,7 +272,9 @@ class Kernel:
         Arguments come in the order of the spec's signature, or by name: tensors and
         tables as NumPy arrays, torch tensors or anything with ``__dlpack__``; caches
         as a pair (keys, values) or one 5-D tensor of both; scalars as numbers. bf16
-        in NumPy is ml_dtypes.bfloat16, or uint16 with the bits. Nothing is copied.
+        in NumPy is ml_dtypes.bfloat16, or uint16 with the bits; f8E4M3FN and f8E5M2
+        are float8_e4m3fn and float8_e5m2 of torch or ml_dtypes, or uint8 with the
+        bits. Nothing is copied.
 
         out: where results go, one array or a sequence of them in the order of
         attn.return; None allocates. Returned are the results, a tuple if several.

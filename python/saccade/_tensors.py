@@ -18,9 +18,11 @@ import numpy as np
 from . import _abi
 from ._abi import CPU, CUDA, DLDevice, DLTensor
 
-_NAMES = {"f32": (2, 32), "f16": (2, 16), "bf16": (4, 16), "i32": (0, 32), "u8": (1, 8)}
+_NAMES = {"f32": (2, 32), "f16": (2, 16), "bf16": (4, 16), "i32": (0, 32), "u8": (1, 8),
+          "f8e4m3": (10, 8), "f8e5m2": (12, 8)}  # fmt: skip
 _NUMPY = {np.dtype(np.float32): (2, 32), np.dtype(np.float16): (2, 16),
           np.dtype(np.int32): (0, 32), np.dtype(np.uint8): (1, 8)}  # fmt: skip
+_ML_DTYPES = {"bfloat16": (4, 16), "float8_e4m3fn": (10, 8), "float8_e5m2": (12, 8)}
 _KINDS = {"i": 0, "u": 1, "f": 2}
 _torch_dtypes: dict[Any, tuple[int, int]] = {}
 
@@ -47,6 +49,9 @@ def _torch_code(dtype: Any) -> tuple[int, int]:
                 torch.bool: (6, 8),
             }
         )
+        for name in ("float8_e4m3fn", "float8_e5m2"):  # not in every torch
+            if hasattr(torch, name):
+                _torch_dtypes[getattr(torch, name)] = _ML_DTYPES[name]
     return _torch_dtypes.get(dtype, (3, 0))
 
 
@@ -54,8 +59,8 @@ def _numpy_code(dtype: np.dtype, wanted: tuple[int, int]) -> tuple[int, int]:
     code = _NUMPY.get(dtype)
     if code is not None:
         return code
-    if dtype.name == "bfloat16":  # ml_dtypes
-        return (4, 16)
+    if dtype.name in _ML_DTYPES:
+        return _ML_DTYPES[dtype.name]
     if dtype == np.uint16 and wanted[1] == 16:  # the bits of a 16-bit float
         return wanted
     return (_KINDS.get(dtype.kind, 3), 8 * dtype.itemsize)

@@ -254,14 +254,14 @@ TEST_CASE("manifest: tensor maps") {
                      "but got 32"));
   CHECK(refuses(with([](json &maps, json &) { maps["maps"][1]["word"] = 13; }),
                 at + ".maps[1].word' to be the first word of a tensor of "
-                     "16-bit elements, but got 13"));
+                     "8- or 16-bit elements, but got 13"));
   CHECK(refuses(with([](json &maps, json &) { maps["maps"][1]["word"] = 29; }),
                 at + ".maps[1].word' to be the first word of a tensor of "
-                     "16-bit elements, but got 29")); // the LSE
+                     "8- or 16-bit elements, but got 29")); // the LSE
   CHECK(
       refuses(with([](json &, json &m) { m["arguments"][0]["dtype"] = "f32"; }),
               at + ".maps[0].word' to be the first word of a tensor of "
-                   "16-bit elements, but got 8"));
+                   "8- or 16-bit elements, but got 8"));
   CHECK(
       refuses(with([](json &maps, json &) { maps["maps"][2]["tokens"] = 257; }),
               at + ".maps[2].tokens' to be an integer in 1..256, but got "
