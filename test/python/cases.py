@@ -11,7 +11,13 @@ import ml_dtypes
 import numpy as np
 
 EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
-DTYPES = {"f32": np.float32, "f16": np.float16, "bf16": ml_dtypes.bfloat16}
+DTYPES = {
+    "f32": np.float32,
+    "f16": np.float16,
+    "bf16": ml_dtypes.bfloat16,
+    "f8E4M3FN": ml_dtypes.float8_e4m3fn,
+    "f8E5M2": ml_dtypes.float8_e5m2,
+}
 
 
 @dataclass
@@ -262,6 +268,8 @@ def make_cache(layout, requests, index, q_len, rng, padding=0, form=0):
     keys = [r.keys[index] for r in requests]
     values = [r.values[index] for r in requests]
     lengths = [len(k) for k in keys]
+    if np.dtype(DTYPES[layout.element]).itemsize == 1:
+        padding *= 2  # rows begin at multiples of 16 bytes
     if layout.kind == "paged":
         return _store_paged(layout, keys, values, rng, padding, form)
     cache = Cache(

@@ -140,6 +140,32 @@ def append_attend(request, values):
     return softmax_attention(request, products(request, k=k), _causal(request), v=v)
 
 
+def decode_fp8(request, values):
+    """The cache holds keys and values in units of their head's scale."""
+    k = np.concatenate(request.keys).astype(np.float64) * values["key_scale"][:, None]
+    v = np.concatenate(request.values).astype(np.float64)
+    return softmax_attention(
+        request,
+        products(request, k=k),
+        _causal(request),
+        v=v * values["value_scale"][:, None],
+    )
+
+
+def append_fp8(request, values):
+    """The new tokens are rounded as the cache's are; 57344 is the largest."""
+
+    def tokens(old, new, scale):
+        units = np.clip(new.astype(np.float32) / np.float32(scale), -57344, 57344)
+        kept = old[: len(old) - len(request.q)]
+        return np.concatenate([kept, units.astype(old.dtype)]).astype(np.float64)
+
+    k = tokens(request.keys[0], request.named["k"], values["key_scale"])
+    v = tokens(request.values[0], request.named["v"], values["value_scale"])
+    k, v = k * np.float64(values["key_scale"]), v * np.float64(values["value_scale"])
+    return softmax_attention(request, products(request, k=k), _causal(request), v=v)
+
+
 def block_sparse(request, values):
     listed = np.zeros((len(request.q), request.kv_len), bool)
     for i in range(len(request.q)):
@@ -178,6 +204,8 @@ FORMULAS = {
     "deepseek": causal,
     "shared_prefix": causal,
     "append_attend": append_attend,
+    "append_fp8": append_fp8,
+    "decode_fp8": decode_fp8,
     "block_sparse": block_sparse,
     "encoder": encoder,
     "prefix_lm": prefix_lm,

@@ -140,6 +140,8 @@ CODES = {
     np.dtype(np.float32): (2, 32),
     np.dtype(np.float16): (2, 16),
     np.dtype(ml_dtypes.bfloat16): (4, 16),
+    np.dtype(ml_dtypes.float8_e4m3fn): (10, 8),
+    np.dtype(ml_dtypes.float8_e5m2): (12, 8),
     np.dtype(np.int32): (0, 32),
     np.dtype(np.uint8): (1, 8),
 }

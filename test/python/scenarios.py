@@ -54,6 +54,11 @@ VALUES = {
     "deepseek": {"scale": 0.1147},
     "prefix_lm": {"prefix": prefixes},
     "llama4_chunked": {"chunk": 48},
+    "decode_fp8": {
+        "key_scale": lambda rng, _: rng.uniform(0.2, 2, 8),
+        "value_scale": lambda rng, _: rng.uniform(0.2, 2, 8),
+    },
+    "append_fp8": {"key_scale": 0.75, "value_scale": 1.5},
 }
 
 # Decoding: few new tokens over a longer sequence. Others prefill whole prompts.
@@ -62,6 +67,8 @@ DECODES = {
     "llama3_decode_page1",
     "speculative_tree",
     "append_attend",
+    "append_fp8",
+    "decode_fp8",
     "shared_prefix",
 }
 NAMES = sorted({"llama3_prefill", "encoder", "block_sparse", *DECODES, *VALUES})
@@ -81,7 +88,7 @@ def lengths(name, rng, requests=5, longest=200):
         return list(map(int, rng.integers(0, longest, requests))), kv_len
     if name in DECODES:
         q_len = [int(rng.choice([0, 1, 1, 1, 2, 7])) for _ in sizes]
-        if name == "append_attend":
+        if name.startswith("append"):
             q_len = [min(q, int(n)) for q, n in zip(q_len, sizes, strict=True)]
         for _ in caches[1:]:
             kv_len.append(
