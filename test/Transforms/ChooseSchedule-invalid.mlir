@@ -68,3 +68,14 @@ attn.kernel @large_group(%q: !attn.ragged<16x128xbf16>, %kv: !attn.ragged<1x128x
   %o = attn.finish @all() %s : !attn.state<16x128> -> !attn.ragged<16x128xbf16>
   attn.return %o : !attn.ragged<16x128xbf16>
 }
+
+// -----
+
+// CHECK: error: 'attn.kernel' op expects caches of 16-bit elements on the GPU, but argument #1 is '!attn.paged<8x64xf8E4M3FN, page = 16>'
+attn.variant @all() {
+}
+attn.kernel @bytes(%q: !attn.ragged<8x64xbf16>, %kv: !attn.paged<8x64xf8E4M3FN, page = 16>) {
+  %s = attn.attend @all() %q, %kv : !attn.ragged<8x64xbf16>, !attn.paged<8x64xf8E4M3FN, page = 16> -> !attn.state<8x64>
+  %o = attn.finish @all() %s : !attn.state<8x64> -> !attn.ragged<8x64xbf16>
+  attn.return %o : !attn.ragged<8x64xbf16>
+}

@@ -455,8 +455,42 @@ def lengths(rng, caches, appends):
     return q_len, kv_len
 
 
-def generate(seed, elements=("f32", "bf16", "f16")):
-    """The kernel of a seed."""
+class Storage:
+    """How the caches of a kernel are stored, drawn apart from the kernel itself:
+    their element types, and the scales of their keys and values."""
+
+    def __init__(self, seed, heads, narrow):
+        self.rng, self.heads = random.Random(f"storage of {seed}"), heads
+        self.narrow = narrow and self.rng.random() < 0.5
+        self.arguments, self.values = [], {}
+
+    def element(self, wide):
+        """The element type of a cache, and of what is appended to it."""
+        if not self.narrow or self.rng.random() < 0.3:
+            return wide, wide
+        stored = self.rng.choice(["f8E4M3FN", "f8E5M2"])
+        return stored, self.rng.choice([stored, wide])
+
+    def scales(self, index):
+        """Scales of a cache as an operation takes them, some of them left out."""
+        text = ""
+        for kind in ("key_scale", "value_scale") if self.narrow else ():
+            form = self.rng.choice([None, "f32", "!attn.per_head<f32>"])
+            if form is None:
+                continue
+            name = f"{kind}{index}"
+            self.arguments.append((name, form))
+            self.values[name] = (
+                self.rng.choice([0.25, 0.7, 1.6])
+                if form == "f32"
+                else lambda g, _: g.uniform(0.3, 1.6, self.heads)
+            )
+            text += f" {kind} %{name} : {form}"
+        return text
+
+
+def generate(seed, elements=("f32", "bf16", "f16"), narrow=True):
+    """The kernel of a seed. With `narrow`, caches may be stored in 8 bits."""
     rng = random.Random(seed)
     element = rng.choice(elements)
     dim = rng.choice([64, 128, 128, 64, 32, 96, 16, 80, 192, 256])
@@ -475,12 +509,18 @@ def generate(seed, elements=("f32", "bf16", "f16")):
     ]
     if appends:
         kinds[-1] = "paged"
-    caches = [layout(rng, kind, kv_heads, dim, element, value_dim) for kind in kinds]
+    storage = Storage(seed, kv_heads, narrow)
+    stored = [storage.element(element) for _ in kinds]
+    caches = [
+        layout(rng, kind, kv_heads, dim, bits, value_dim)
+        for kind, (bits, _) in zip(kinds, stored, strict=True)
+    ]
+    units = [storage.scales(i) for i in range(len(kinds))]
     arguments = [("q", query)]
     if appends:
         arguments += [
-            ("k", layout(rng, query_kind, kv_heads, dim, element)),
-            ("v", layout(rng, query_kind, kv_heads, value_dim, element)),
+            ("k", layout(rng, query_kind, kv_heads, dim, stored[-1][1])),
+            ("v", layout(rng, query_kind, kv_heads, value_dim, stored[-1][1])),
         ]
     arguments += [(f"c{i}", text) for i, text in enumerate(caches)]
     values = {n: value for n, _, value in variant.parameters}
@@ -489,6 +529,8 @@ def generate(seed, elements=("f32", "bf16", "f16")):
         arguments.append(("scale", "f32"))
         values["scale"], scale = rng.choice([0.1, 0.05, dim**-0.5]), " scale %scale"
     arguments += [(n, text) for n, text, _ in variant.parameters]
+    arguments += storage.arguments
+    values |= storage.values
 
     suffix = "" if variant.normalizer == "softmax" else f", {variant.normalizer}"
     state = f"!attn.state<{heads}x{value_dim}{suffix}>"
@@ -497,14 +539,16 @@ def generate(seed, elements=("f32", "bf16", "f16")):
     names = [f"%c{i}" for i in range(len(caches))]
     if appends:
         types = dict(arguments)
+        rounds = stored[-1][0] != stored[-1][1]
         lines.append(
-            f"  %appended = attn.append %k, %v into {names[-1]} : "
+            f"  %appended = attn.append %k, %v into {names[-1]}"
+            f"{units[-1] if rounds else ''} : "
             f"{types['k']}, {types['v']} into {caches[-1]}"
         )
         names[-1] = "%appended"
     for i, (name, text) in enumerate(zip(names, caches, strict=True)):
         lines.append(
-            f"  %s{i} = attn.attend {variant.call()} %q, {name}{scale} : "
+            f"  %s{i} = attn.attend {variant.call()} %q, {name}{scale}{units[i]} : "
             f"{query}, {text} -> {state}"
         )
     if len(caches) == 2:

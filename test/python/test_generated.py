@@ -20,14 +20,15 @@ def pytest_generate_tests(metafunc):
 
 
 def test_lowering_agrees_with_the_reference(seed, device):
+    on_gpu = device == "cuda"
     kernel = generate(
-        seed, ("bf16", "f16") if device == "cuda" else ("f32", "bf16", "f16")
+        seed, ("bf16", "f16") if on_gpu else ("f32", "bf16", "f16"), not on_gpu
     )
     case = kernel.case()
     want = reference(case)
     got = run(case, device)
     # A GPU rounds keys and queries once more after their row functions.
-    rounds = kernel.row_functions and device == "cuda"
+    rounds = kernel.row_functions and on_gpu
     metrics.check(
         got,
         want,

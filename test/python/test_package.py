@@ -123,17 +123,20 @@ def test_two_caches_and_scalars(rng):
         gemma.run(plan, q, pages, 0.1, 30.0, 2.5)
 
 
+class Foreign:
+    """An array of which only the protocol is known."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __dlpack__(self, **options):
+        return self.array.__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return self.array.__dlpack_device__()
+
+
 def test_dlpack_of_any_producer(rng):
-    class Foreign:
-        def __init__(self, array):
-            self.array = array
-
-        def __dlpack__(self, **options):
-            return self.array.__dlpack__(**options)
-
-        def __dlpack_device__(self):
-            return self.array.__dlpack_device__()
-
     kernel = saccade.compile(EXAMPLES / "encoder.mlir", device="cpu")
     plan = kernel.plan([5, 3], kv_lens=[5, 3])
     q, k, v = (random(rng, 2, 5, 12, 64, dtype=np.float32) for _ in range(3))
@@ -159,6 +162,52 @@ def test_torch_tensors(rng):
         out.view(torch.int16).numpy(), want.view(np.uint16).view(np.int16)
     )
     np.testing.assert_array_equal(lse.numpy(), want_lse)
+
+
+@pytest.mark.parametrize("form", ["ml_dtypes", "bytes", "dlpack", "torch"])
+def test_caches_of_8_bits_in_every_form(rng, form):
+    """One kernel and plan; a change of scales compiles nothing."""
+    spec = EXAMPLES / "decode_fp8.mlir"
+    kernel = saccade.compile(spec, device="cpu")
+    table = np.array([[2, 0], [1, 3]], np.int32)
+    batch = {"q_lens": [1, 1], "kv_lens": [20, 5], "page_table": table}
+    plan = kernel.plan([1, 1], kv_lens=[20, 5], page_table=table)
+    q = random(rng, 2, 32, 128)
+    plain = [random(rng, 4, 16, 8, 128, dtype=ml_dtypes.float8_e4m3fn) for _ in "kv"]
+    cache = tuple(plain)
+    if form == "bytes":
+        cache = tuple(x.view(np.uint8) for x in plain)
+    if form == "dlpack":
+        cache = tuple(Foreign(x.view(np.uint8)) for x in plain)
+    if form == "torch":
+        torch = pytest.importorskip("torch")
+        cache = tuple(
+            torch.from_numpy(x.view(np.uint8)).view(torch.float8_e4m3fn) for x in plain
+        )
+    for scale in 0.25, 1.5:
+        key_scale, value_scale = (
+            np.full(8, scale, np.float32) * np.arange(1, 9, dtype=np.float32) / k
+            for k in (4, 7)
+        )
+        out, lse = kernel.run(plan, q, cache, key_scale, value_scale)
+        want, want_lse = saccade.reference(
+            spec, q, tuple(plain), key_scale, value_scale, **batch
+        )
+        close(out, want)
+        np.testing.assert_allclose(lse, want_lse, atol=1e-4)
+
+
+def test_8_bits_are_not_mixed_up(rng):
+    kernel = saccade.compile(EXAMPLES / "decode_fp8.mlir", device="cpu")
+    table = np.zeros((1, 1), np.int32)
+    plan = kernel.plan([1], kv_lens=[3], page_table=table)
+    q, scale = random(rng, 1, 32, 128), np.ones(8, np.float32)
+    cache = random(rng, 1, 16, 8, 128, dtype=ml_dtypes.float8_e5m2)
+    with pytest.raises(saccade.InvalidArgument, match="to be f8e4m3, but got f8e5m2"):
+        kernel.run(plan, q, (cache, cache), scale, scale)
+    cache = cache.view(np.uint8)
+    with pytest.raises(saccade.InvalidArgument, match="to have 8 heads, but got 32"):
+        kernel.run(plan, q, (cache, cache), np.ones(32, np.float32), scale)
 
 
 def test_capacity(rng):

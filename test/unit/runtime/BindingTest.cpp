@@ -181,6 +181,27 @@ TEST_CASE("binding: refuses wrong shapes, types and devices") {
   CHECK(type.refuses("'q' to have data, but got a null pointer"));
 }
 
+TEST_CASE("binding: caches of 8-bit floats, as such or as bytes") {
+  json object = manifest();
+  object["arguments"][1]["dtype"] = "f8e4m3";
+  Tensor<uint8_t> k{{4, 4, 2, 8}}, v{{4, 4, 2, 8}};
+  Call call(object);
+  call.values[1] = asCache(k, v);
+  CHECK(call.bind() == SACCADE_OK); // bytes
+  CHECK(call.words[12] == address(k.data.data()));
+  CHECK(call.words[13] == 64); // strides are elements
+  k.view.dtype = {/*kDLFloat8_e4m3fn*/ 10, 8, 1};
+  CHECK(call.bind() == SACCADE_OK);
+  v.view.dtype = {/*kDLFloat8_e5m2*/ 12, 8, 1};
+  CHECK(call.refuses("'kv' (values) to be f8e4m3, but got f8e5m2"));
+  object["arguments"][1]["dtype"] = "f8e5m2";
+  Call other(object);
+  other.values[1] = asCache(k, v);
+  CHECK(other.refuses("'kv' (keys) to be f8e5m2, but got f8e4m3"));
+  k.view.dtype = {kDLInt, 8, 1};
+  CHECK(other.refuses("'kv' (keys) to be f8e5m2, but got i8"));
+}
+
 TEST_CASE("binding: refuses wrong strides and addresses") {
   Call call;
   call.q.strides[2] = 2;

@@ -161,7 +161,7 @@ TEST_CASE("manifest: says what is wrong") {
                 "expects 'build' to be a string, but got nothing"));
   CHECK(refuses(with([](json &m) { m["arguments"][0]["dtype"] = "f64"; }),
                 "expects 'arguments[0].dtype' to be one of 'f32', 'f16', "
-                "'bf16', but got \"f64\""));
+                "'bf16', 'f8e4m3', 'f8e5m2', but got \"f64\""));
   CHECK(refuses(with([](json &m) { m["arguments"][1]["page"] = 0; }),
                 "expects 'arguments[1].page' to be an integer in "
                 "1..1073741824, but got 0"));

@@ -159,6 +159,18 @@ TEST_CASE("tensor maps: heads before tokens, f16, dimensions of size 1") {
   CHECK(told[2].strides == Numbers{16, 16, 128});
 }
 
+TEST_CASE("tensor maps: boxes of 8-bit elements are as wide in bytes") {
+  Call call;
+  call.sample.entries[0].maps[0].dtype = DType::F8E4M3;
+  call.set(12, {0x2000, 1024, 32, 16});
+  REQUIRE(call.put() == SACCADE_OK);
+  CHECK(told[0].type == CU_TENSOR_MAP_DATA_TYPE_UINT8);
+  CHECK(told[0].sizes == Numbers{8, 2, 16, 50});
+  CHECK(told[0].strides == Numbers{16, 32, 1024});
+  CHECK(told[0].box == std::vector<uint32_t>{128, 1, 80, 1});
+  CHECK(told[1].box[0] == 64);
+}
+
 TEST_CASE("tensor maps: of empty tensors lie where nothing is read") {
   Call call;
   call.extents[1] = {12, 2, 16, 0};
