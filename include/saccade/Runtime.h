@@ -330,6 +330,7 @@ typedef enum SaccadeArgumentKind {
  *                 after request, each q_len x kv_len bits row-major, little bit
  *                 order, padded to a byte
  *
+ * Floats of 8 bits come as kDLFloat8_e4m3fn and kDLFloat8_e5m2, or as uint8.
  * Tensors may be longer than the batch needs. The last stride of tensors and
  * caches is 1. On a GPU data and all other strides are multiples of 16 bytes. A
  * result must not overlap itself or an argument. A row that attends to nothing

@@ -14,10 +14,10 @@ attn.variant @all() {
 // CHECK: %[[VALUE:.*]] = tile.word %{{.*}} : f32
 // CHECK: %[[FACTOR:.*]] = arith.mulf %[[KEY]], %{{.*}} : f32
 // CHECK: %[[Q:.*]] = tile.load
-// CHECK: %[[LOGIT:.*]] = arith.mulf %[[FACTOR]], %{{.*}} : f32
 // CHECK: %[[LOOP:.*]]:3 = scf.for
 // CHECK: %[[K:.*]] = tile.load
 // CHECK: tile.dot %[[Q]], %[[K]] transposed : <64x64xbf16>, <128x64xf8E4M3FN> -> <64x128xf32>
+// CHECK: %[[LOGIT:.*]] = arith.mulf %[[FACTOR]], %{{.*}} : f32
 // CHECK: arith.mulf %{{.*}}, %[[LOGIT]]
 // CHECK: tile.dot {{.*}} : <64x128xf32>, <128x64xf8E4M3FN> -> <64x64xf32>
 // CHECK: scf.yield

@@ -125,3 +125,36 @@ tile.entry @parts_arrive attend
     tile.yield %at, %last : i64, i1
   } : !tile.tile<16x1xf32>
 }
+
+// -----
+
+#items = #tile.items<rows = 16, group = 1, heads = 1, keys = 16, row_block = 0>
+#schedule = #tile.schedule<rows = 16, keys = 16, warps = 1, weights = f32>
+
+// Floats of 8 bits are bytes in memory, and f16 on the way to f32: the exponent is
+// brought into place, the difference of biases is a factor.
+// CHECK-LABEL: func.func @widens_and_rounds_bytes
+tile.entry @widens_and_rounds_bytes attend #items #schedule {
+^bb0(%words: !tile.words):
+  %from = tile.word %words[0] : !tile.address
+  %to = tile.word %words[1] : !tile.address
+  // CHECK: %[[BYTES:.*]] = llvm.load {{.*}} {alignment = 1 : i64} : !llvm.ptr -> vector<16xi8>
+  // CHECK: arith.extui %[[BYTES]] : vector<16xi8> to vector<16xi16>
+  // CHECK: %[[HALF:.*]] = arith.bitcast %{{.*}} : vector<16xi16> to vector<16xf16>
+  // CHECK: %[[WIDE:.*]] = arith.extf %[[HALF]] : vector<16xf16> to vector<16xf32>
+  // CHECK: arith.mulf %[[WIDE]], %{{.*}} : vector<16xf32>
+  %a = tile.load %from rows {
+  ^bb0(%row: i32):
+    %offset = arith.extsi %row : i32 to i64
+    %there = arith.constant true
+    tile.yield %offset, %there : i64, i1
+  } : !tile.tile<16x64xf8E4M3FN>
+  // CHECK: arith.trunci %{{.*}} : vector<16xi32> to vector<16xi8>
+  // CHECK: llvm.store {{.*}} : vector<16xi8>, !llvm.ptr
+  tile.store %a to %to rows {
+  ^bb0(%row: i32):
+    %offset = arith.extsi %row : i32 to i64
+    %there = arith.constant true
+    tile.yield %offset, %there : i64, i1
+  } : !tile.tile<16x64xf8E4M3FN>
+}
