@@ -6,6 +6,7 @@
 
 #include "tools/saccade/Command.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -14,11 +15,11 @@
 using namespace saccade::cli;
 
 DType saccade::cli::dtypeNamed(const std::string &name) {
-  static const std::pair<const char *, DType> names[] = {{"f32", DType::f32},
-                                                         {"f16", DType::f16},
-                                                         {"bf16", DType::bf16},
-                                                         {"i32", DType::i32},
-                                                         {"u8", DType::u8}};
+  static const std::pair<const char *, DType> names[] = {
+      {"f32", DType::f32},       {"f16", DType::f16},
+      {"bf16", DType::bf16},     {"f8e4m3", DType::f8e4m3},
+      {"f8e5m2", DType::f8e5m2}, {"i32", DType::i32},
+      {"u8", DType::u8}};
   for (auto [text, dtype] : names)
     if (name == text)
       return dtype;
@@ -26,9 +27,16 @@ DType saccade::cli::dtypeNamed(const std::string &name) {
 }
 
 int64_t saccade::cli::bytesOf(DType dtype) {
-  return dtype == DType::u8                           ? 1
-         : dtype == DType::f32 || dtype == DType::i32 ? 4
-                                                      : 2;
+  switch (dtype) {
+  case DType::f32:
+  case DType::i32:
+    return 4;
+  case DType::f16:
+  case DType::bf16:
+    return 2;
+  default:
+    return 1;
+  }
 }
 
 static double fromHalf(uint16_t bits) {
@@ -63,6 +71,30 @@ static uint16_t toBfloat(float value) {
   return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
+static double fromE4M3(uint8_t bits) {
+  int exponent = bits >> 3 & 15, fraction = bits & 7;
+  double size = (bits & 0x7f) == 0x7f ? NAN
+                : exponent            ? std::ldexp(8 + fraction, exponent - 10)
+                                      : std::ldexp(fraction, -9);
+  return bits & 0x80 ? -size : size;
+}
+
+/// Rounds to a fraction of so many bits and exponents from `least` on; the
+/// largest finite value stands for what is beyond it.
+static uint8_t toByte(double value, int fraction, int least, double largest) {
+  uint8_t sign = std::signbit(value) ? 0x80 : 0;
+  if (std::isnan(value))
+    return sign | 0x7f;
+  double size = std::min(std::fabs(value), largest);
+  int exponent;
+  std::frexp(size, &exponent); // size in [2^(exponent-1), 2^exponent)
+  exponent = std::max(exponent - 1, least);
+  auto steps = std::lrint(std::ldexp(size, fraction - exponent));
+  // Carrying over into the next exponent adds up by itself.
+  long scale = steps < 1 << fraction ? 0 : (exponent - least) << fraction;
+  return sign | static_cast<uint8_t>(scale + steps);
+}
+
 Tensor::Tensor(DType dtype, std::vector<int64_t> extents)
     : dtype(dtype), shape(std::move(extents)), strides(shape.size(), 1) {
   for (size_t axis = shape.size(); axis-- > 1;)
@@ -91,6 +123,10 @@ double Tensor::at(int64_t index) const {
     return read(uint8_t());
   case DType::f16:
     return fromHalf(read(uint16_t()));
+  case DType::f8e4m3:
+    return fromE4M3(read(uint8_t()));
+  case DType::f8e5m2: // the upper half of an f16
+    return fromHalf(static_cast<uint16_t>(read(uint8_t()) << 8));
   case DType::bf16:
     return std::bit_cast<float>(uint32_t(read(uint16_t())) << 16);
   }
@@ -111,6 +147,10 @@ void Tensor::set(int64_t index, double value) {
     return write(static_cast<uint8_t>(value));
   case DType::f16:
     return write(toHalf(value));
+  case DType::f8e4m3:
+    return write(toByte(value, 3, -6, 448));
+  case DType::f8e5m2:
+    return write(toByte(value, 2, -14, 57344));
   case DType::bf16:
     return write(toBfloat(static_cast<float>(value)));
   }
@@ -141,10 +181,13 @@ void Tensor::download() {
 }
 
 DLTensor *Tensor::view(DLTensor &tensor, void *data, DLDevice where) {
-  uint8_t code = dtype == DType::i32    ? kDLInt
-                 : dtype == DType::u8   ? kDLUInt
-                 : dtype == DType::bf16 ? kDLBfloat
-                                        : kDLFloat;
+  constexpr uint8_t e4m3 = 10, e5m2 = 12; // kDLFloat8_*, since DLPack 1.1
+  uint8_t code = dtype == DType::i32      ? kDLInt
+                 : dtype == DType::u8     ? kDLUInt
+                 : dtype == DType::bf16   ? kDLBfloat
+                 : dtype == DType::f8e4m3 ? e4m3
+                 : dtype == DType::f8e5m2 ? e5m2
+                                          : kDLFloat;
   tensor = {};
   tensor.data = data;
   tensor.device = where;
