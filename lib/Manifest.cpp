@@ -239,6 +239,10 @@ json::Object saccade::describeEntry(tile::EntryOp entry,
   if (std::optional<ItemCost> known = costOfItems(entry)) {
     cost = json::Object{
         {"item", known->item}, {"alpha", known->row}, {"beta", known->key}};
+    if (known->merge > 0)
+      cost["merge"] = known->merge;
+    if (known->rush > 0)
+      cost["rush"] = known->rush;
     if (!known->groups.empty())
       cost["groups"] = json::Object{{"rows", tile::kGroupRows},
                                     {"keys", json::Array(known->groups)}};

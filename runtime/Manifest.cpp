@@ -402,6 +402,8 @@ Entry readEntry(const json &object, const std::string &path, size_t sections,
                      {"ranges", Policy::Ranges}});
     if (cost.has("merge"))
       entry.mergeCost = cost.positive("merge");
+    if (cost.has("rush"))
+      entry.rush = std::max(1.0, cost.positive("rush"));
   }
   if (fields.has("partial_floats")) {
     entry.partialFloats = fields.integer("partial_floats", 4, 1 << 24);

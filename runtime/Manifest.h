@@ -87,6 +87,7 @@ struct Entry {
   std::vector<double> groupCosts;
   Policy policy = Policy::HeaviestFirst;
   double mergeCost = -1;       ///< of cutting tiles; negative: not said
+  double rush = 1;             ///< speed of a cta when most others are done
   int32_t partialFloats = 0;   ///< of a partial state; 0: tiles stay whole
   std::vector<int32_t> caches; ///< argument indices
   std::vector<Fold> folds;     ///< of an attend

@@ -280,6 +280,9 @@ void SaccadePlan::putTables(size_t entry) {
   words[SACCADE_WORD_ITEMS] = address(memory.entries[entry].items);
   words[SACCADE_WORD_CTA_BEGIN] = address(memory.entries[entry].ctaBegin);
   words[SACCADE_WORD_REQUESTS] = address(memory.requests);
+  words[SACCADE_WORD_PLAN_BYTES] = isOnDevice         ? memory.blockRows
+                                   : uploaded.empty() ? 0
+                                                      : uploaded.back().end;
   words[SACCADE_WORD_WORKSPACE] = address(memory.entries[entry].states);
   words[SACCADE_WORD_PARTIALS] = address(memory.entries[entry].partials);
   words[SACCADE_WORD_COUNTERS] = address(memory.entries[entry].counters);

@@ -192,6 +192,27 @@ void Planner::planInvariant(const Manifest &manifest, const Entry &entry,
   heaviestFirst.write(entry, tiles, work);
 }
 
+/// Takes whole tiles, dealt one by one, for ranges that had to be cut, where
+/// that ends earlier. Of many tiles, ranges are even without cuts.
+void Planner::dealInstead(const Manifest &manifest, const Entry &entry,
+                          const Batch &batch, int32_t ctas, bool fixedGrid,
+                          EntryWork &work) {
+  auto items = static_cast<int64_t>(tiles.size()) * entry.kvHeads;
+  if (work.partials.empty() || items < ctas || items > kFewItems)
+    return;
+  trial.partials.clear();
+  trial.counters = 0;
+  dealTiles(manifest, entry, batch, ctas, fixedGrid, trial);
+  double mean = 0;
+  for (double load : trial.load)
+    mean += load / ctas;
+  if (std::max(mean, lastOf(trial) / entry.rush) >=
+      mean + mergeCost(manifest, entry))
+    return;
+  heaviestFirst.write(entry, tiles, trial);
+  std::swap(work, trial);
+}
+
 void Planner::plan(const Manifest &manifest, const Entry &entry,
                    const Batch &batch, int32_t ctas, bool fixedGrid,
                    EntryWork &work) {
@@ -202,7 +223,8 @@ void Planner::plan(const Manifest &manifest, const Entry &entry,
   bool splittable = entry.isSplittable(manifest) && ctas > 0;
   if (splittable && entry.policy == Policy::Ranges) {
     cutTiles(manifest, entry, batch, tileRowsOf(entry), tiles);
-    return ranges.plan(manifest, entry, batch, tiles, ctas, fixedGrid, work);
+    ranges.plan(manifest, entry, batch, tiles, ctas, fixedGrid, work);
+    return dealInstead(manifest, entry, batch, ctas, fixedGrid, work);
   }
   planHeaviestFirst(manifest, entry, batch, ctas, fixedGrid, work);
   if (!splittable)

@@ -63,6 +63,9 @@ private:
   void planHeaviestFirst(const Manifest &manifest, const Entry &entry,
                          const Batch &batch, int32_t ctas, bool fixedGrid,
                          EntryWork &work);
+  void dealInstead(const Manifest &manifest, const Entry &entry,
+                   const Batch &batch, int32_t ctas, bool fixedGrid,
+                   EntryWork &work);
   void planInvariant(const Manifest &manifest, const Entry &entry,
                      const Batch &batch, int32_t ctas, bool fixedGrid,
                      EntryWork &work);

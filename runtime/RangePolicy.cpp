@@ -251,9 +251,16 @@ void RangePolicy::plan(const Manifest &manifest, const Entry &entry,
                  1.0, double(kMostParts));
   auto used = static_cast<int32_t>(std::clamp(
       std::floor(all / double(heaviest) * parts), 1.0, double(ctas)));
+  // Equal tiles are cut into equally many parts, if few ctas go without work.
+  int64_t items = int64_t(heads) * static_cast<int64_t>(tiles.size());
+  bool equal = before.back() == heaviest * static_cast<int64_t>(tiles.size());
+  if (equal && used > items && double(used % items) <= 0.05 * used)
+    used -= static_cast<int32_t>(used % items);
   spread(ctas);
-  if (double(heaviestWhole()) <=
-      all / used + double(unitsOf(mergeCost(manifest, entry)))) {
+  // Ctas that share the memory's bandwidth end together, unless one has so much
+  // more that it cannot draw it fast enough.
+  double uncut = std::max(all / ctas, double(heaviestWhole()) / entry.rush);
+  if (uncut <= all / used + double(unitsOf(mergeCost(manifest, entry)))) {
     cutWhole();
   } else {
     if (used < ctas)

@@ -91,7 +91,9 @@
  *                      how items are dealt, see runtime/Planner.h.
  *                      "merge"?: what it costs a launch, at its end, that tiles
  *                      were cut: their states are left and merged; absent: the
- *                      time to write a state and to read it
+ *                      time to write a state and to read it.
+ *                      "rush"?: how many times as fast a cta works when most
+ *                      others are done, as they share what limits them; absent: 1
  *
  * The bounds of a fold say which keys a tile of queries may see, so that planners
  * know what items cost: {"code": [...], "keys": [[lo, hi], ...]}. Code is a list

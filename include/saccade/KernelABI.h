@@ -96,9 +96,11 @@ enum SaccadeHeaderWord {
   SACCADE_WORD_CTA_BEGIN = 1, /* const int32_t *, [ctas + 1] into items        */
   SACCADE_WORD_REQUESTS = 2,  /* const SaccadeRequest *                        */
   SACCADE_WORD_WORKSPACE = 3, /* float *, partial states                       */
-  SACCADE_WORD_PARTIALS = 4,  /* const SaccadePartial *, by slot               */
+  SACCADE_WORD_PARTIALS = 4,  /* const SaccadePartial *, by slot; one at least */
   SACCADE_WORD_COUNTERS = 5,  /* int32_t *, parts that are written             */
-  SACCADE_WORD_ERROR = 6,     /* reserved, 0                                   */
+  SACCADE_WORD_PLAN_BYTES = 6, /* bytes from the requests on that hold the plan:
+                                 kernels may read all of them ahead            */
+  SACCADE_WORD_RESERVED = 7,  /* 0                                             */
   SACCADE_HEADER_WORDS = 8
 };
 

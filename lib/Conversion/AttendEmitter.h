@@ -36,6 +36,9 @@ public:
   /// is done later. Parts meet in their slots; states must have equal places.
   std::pair<llvm::SmallVector<TileState>, mlir::Value>
   joinParts(mlir::ImplicitLocOpBuilder &b, llvm::ArrayRef<TileState> states);
+  /// Looks up what joinParts needs: at the head of an item, so that nothing
+  /// waits for it at the end.
+  void readPart(mlir::ImplicitLocOpBuilder &b);
   /// The floats of a slot for such states.
   static int64_t partialFloats(llvm::ArrayRef<TileState> states);
   /// Writes the output, and the LSE if there is one, of a finished state; the
@@ -89,6 +92,11 @@ private:
 
   tile::TileType column() const;
 
+  /// Of the item's slot, if it has one: the first part of its query tile, how
+  /// many there are, and their counter.
+  struct {
+    mlir::Value first, count, counter;
+  } part;
   const ItemScope &item;
   const KernelWords &kernelWords;
   tile::ScheduleAttr schedule;

@@ -122,6 +122,8 @@ static void convertAttends(ImplicitLocOpBuilder &b, attn::KernelOp kernel,
       ->setAttr(tile::kWordsAttr, b.getI64IntegerAttr(kernelWords.size()));
   ItemScope item(b, body.words, body.item, group, queryHeads);
   AttendEmitter emitter(item, kernelWords, schedule);
+  if (schedule.getSplits())
+    emitter.readPart(b);
 
   // The word of a finished value: where attn.return hands it out.
   auto resultWord = [&](Value value) -> std::optional<int64_t> {

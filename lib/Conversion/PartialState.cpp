@@ -177,40 +177,46 @@ static void storeState(B &b, const TileState &state, const Slots &slots,
   }
 }
 
-/// How many parts to merge at a time: of as many as fit in 64 registers of a
-/// thread, the outputs are loaded together.
+/// How many parts to merge at a time: as many as fit in some 128 registers
+/// of a thread are loaded together.
 static int64_t partsAtOnce(const TileState &state, tile::ScheduleAttr schedule,
                            bool dealsKeys) {
   tile::TileType type = typeOf(state.output);
   int64_t warps = schedule.getWarps();
-  if (dealsKeys) // the layout of combined outputs
+  // Of the maximum and the sum: two rows a lane of each 16, or of each 8.
+  int64_t columns = 2 * llvm::divideCeil(2 * type.getRows(), 16 * warps);
+  if (dealsKeys) { // the layout of combined outputs
     warps = std::gcd(warps, llvm::divideCeil(type.getColumns(), 16));
-  int64_t registers = type.getRows() * type.getColumns() / (32 * warps);
-  return std::clamp<int64_t>(64 / std::max<int64_t>(registers, 1), 1, 8);
+    columns = type.getRows() / 2;
+  }
+  if (!state.max)
+    columns = 0;
+  int64_t registers =
+      type.getRows() * type.getColumns() / (32 * warps) + columns;
+  // The total of more rows leaves fewer registers free.
+  int64_t room = dealsKeys ? 136 - type.getRows() : 128;
+  return std::clamp<int64_t>(room / std::max<int64_t>(registers, 1), 1, 16);
 }
 
-/// The largest of the parts' maxima.
-static Value mergeMax(B &b, tile::TileType type, const Slots &slots,
-                      int64_t place, const PartLoop &parts) {
-  Value lowest = filled(b, type, -std::numeric_limits<float>::infinity());
-  return parts
-      .run(b, lowest,
-           [&](B &b, ArrayRef<PartLoop::Part> some, ValueRange carried) {
-             SmallVector<Value> loaded;
-             for (const PartLoop::Part &part : some)
-               loaded.push_back(
-                   slots.load(b, type, part.slot, place, part.exists));
-             Value max = carried[0];
-             for (auto [part, value] : llvm::zip_equal(some, loaded))
-               max = emitMap(
-                   b, type, {max, value},
-                   [&](B &b, ValueRange x, Scalar, Scalar) {
-                     Value m = arith::MaximumFOp::create(b, x[0], x[1]);
-                     return part.exists ? select(b, part.exists, m, x[0]) : m;
-                   });
-             return SmallVector<Value>{max};
-           })
-      .front();
+/// The largest of a maximum and those of parts.
+static Value mergeMax(B &b, Value max, ArrayRef<PartLoop::Part> parts,
+                      ArrayRef<Value> maxima) {
+  for (auto [part, value] : llvm::zip_equal(parts, maxima))
+    max = emitMap(b, typeOf(max), {max, value},
+                  [&](B &b, ValueRange x, Scalar, Scalar) {
+                    Value m = arith::MaximumFOp::create(b, x[0], x[1]);
+                    return part.exists ? select(b, part.exists, m, x[0]) : m;
+                  });
+  return max;
+}
+
+/// 2^(m - max), or 0 of a part that does not exist.
+static Value weightOf(B &b, Value m, Value max, Value exists) {
+  return emitMap(
+      b, typeOf(m), {m, max}, [&](B &b, ValueRange x, Scalar, Scalar) {
+        Value power = powerOfDifference(b, x[0], finiteOrZero(b, x[1]));
+        return exists ? select(b, exists, power, f32(b, 0.0f)) : power;
+      });
 }
 
 /// total + x, or total + x * factor.
@@ -227,52 +233,47 @@ static Value added(B &b, Value total, Value x, Value factor) {
                  });
 }
 
-/// Merges the states of all parts, which look like `like`: the maximum first,
-/// so that no part's output has to wait for that of the part before it.
+/// Merges the states of all parts, which look like `like`. All that a trip
+/// needs is loaded before any of it is used.
 static TileState mergeParts(B &b, const TileState &like, const Slots &slots,
                             int64_t place, const PartLoop &parts) {
-  TileState merged;
   SmallVector<int64_t> places;
-  SmallVector<Value> tiles = tilesOf(like), zeros;
+  SmallVector<Value> tiles = tilesOf(like), initial;
   for (Value tile : tiles) {
     places.push_back(place);
     place += Slots::extent(typeOf(tile));
-    if (tile != like.max)
-      zeros.push_back(filled(b, typeOf(tile), 0.0f));
+    initial.push_back(filled(
+        b, typeOf(tile),
+        tile == like.max ? -std::numeric_limits<float>::infinity() : 0.0f));
   }
-  if (like.max)
-    merged.max = mergeMax(b, typeOf(like.max), slots, places.front(), parts);
-  SmallVector<Value> sums = parts.run(
-      b, zeros, [&](B &b, ArrayRef<PartLoop::Part> some, ValueRange carried) {
-        SmallVector<SmallVector<Value>> loaded;
-        for (const PartLoop::Part &part : some) {
-          SmallVector<Value> &own = loaded.emplace_back();
-          for (auto [tile, place] : llvm::zip_equal(tiles, places))
-            own.push_back(
-                slots.load(b, typeOf(tile), part.slot, place, part.exists));
-        }
-        SmallVector<Value> totals(carried);
-        for (auto [part, own] : llvm::zip_equal(some, loaded)) {
-          Value factor;
-          if (like.max)
-            factor = emitMap(b, typeOf(like.max), {own.front(), merged.max},
-                             [&](B &b, ValueRange x, Scalar, Scalar) {
-                               Value power = powerOfDifference(
-                                   b, x[0], finiteOrZero(b, x[1]));
-                               return part.exists ? select(b, part.exists,
-                                                           power, f32(b, 0.0f))
-                                                  : power;
-                             });
-          auto terms = ArrayRef(own).take_back(totals.size());
-          for (auto [total, term] : llvm::zip_equal(totals, terms))
-            total = added(b, total, term, factor);
-        }
-        return totals;
-      });
-  if (like.max)
-    merged.sum = sums.front();
-  merged.output = sums.back();
-  return merged;
+  auto step = [&](B &b, ArrayRef<PartLoop::Part> some, ValueRange carried) {
+    SmallVector<SmallVector<Value>> loaded(tiles.size());
+    for (auto [of, tile, place] : llvm::zip_equal(loaded, tiles, places))
+      for (const PartLoop::Part &part : some)
+        of.push_back(
+            slots.load(b, typeOf(tile), part.slot, place, part.exists));
+    SmallVector<Value> totals(carried);
+    Value max;
+    if (like.max) {
+      max = mergeMax(b, carried.front(), some, loaded.front());
+      Value kept = weightOf(b, carried.front(), max, /*exists=*/{});
+      for (Value &total : MutableArrayRef(totals).drop_front())
+        total = product(b, total, kept);
+      totals.front() = max;
+    }
+    for (auto [i, part] : llvm::enumerate(some)) {
+      Value factor;
+      if (max)
+        factor = weightOf(b, loaded.front()[i], max, part.exists);
+      for (size_t t = max ? 1 : 0; t < tiles.size(); ++t)
+        totals[t] = added(b, totals[t], loaded[t][i], factor);
+    }
+    return totals;
+  };
+  SmallVector<Value> merged = parts.run(b, initial, step);
+  if (!like.max)
+    return {{}, {}, merged[0]};
+  return {merged[0], merged[1], merged[2]};
 }
 
 /// States as the results of a branch, and back.
@@ -281,6 +282,19 @@ static SmallVector<Value> flattened(ArrayRef<TileState> states) {
   for (const TileState &state : states)
     llvm::append_range(tiles, tilesOf(state));
   return tiles;
+}
+
+void AttendEmitter::readPart(B &b) {
+  Value records = readAddress(b, item.words, SACCADE_WORD_PARTIALS);
+  Scalar slot = item.in(b).partial.max(0);
+  auto field = [&](size_t offset) {
+    return lookupField(b, records, slot, sizeof(SaccadePartial), offset,
+                       b.getI32Type())
+        .value;
+  };
+  part = {field(offsetof(SaccadePartial, first)),
+          field(offsetof(SaccadePartial, count)),
+          field(offsetof(SaccadePartial, counter))};
 }
 
 std::pair<SmallVector<TileState>, Value>
@@ -300,16 +314,10 @@ AttendEmitter::joinParts(B &b, ArrayRef<TileState> states) {
     storeState(b, state, slots, slot, place);
     place += extentOf(state);
   }
-  Value records = readAddress(b, item.words, SACCADE_WORD_PARTIALS);
-  auto field = [&](size_t offset) {
-    return lookupField(b, records, item.in(b).partial, sizeof(SaccadePartial),
-                       offset, b.getI32Type());
-  };
-  Scalar first = field(offsetof(SaccadePartial, first));
-  Scalar count = field(offsetof(SaccadePartial, count));
+  Scalar first{&b, part.first}, count{&b, part.count};
   Value last = tile::ArriveOp::create(
-      b, readAddress(b, item.words, SACCADE_WORD_COUNTERS),
-      field(offsetof(SaccadePartial, counter)), count);
+      b, readAddress(b, item.words, SACCADE_WORD_COUNTERS), part.counter,
+      count);
   auto merge = scf::IfOp::create(b, ValueRange(own).getTypes(), last, true);
   SmallVector<Value> results(merge.getResults());
   results.push_back(last);

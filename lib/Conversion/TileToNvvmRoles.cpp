@@ -76,6 +76,8 @@ struct LowerRoles : TilePattern<RolesOp> {
              << facts.groups();
     ImplicitLocOpBuilder b(roles.getLoc(), rewriter);
     Thread thread(b);
+    if (facts.dealsKeys)
+      readPlanAhead(b, roles, thread);
     auto first = scf::IfOp::create(b, equal(b, thread.id, 0), false);
     b.setInsertionPointToStart(first.thenBlock());
     prepare(b, roles);
@@ -112,6 +114,28 @@ struct LowerRoles : TilePattern<RolesOp> {
   }
 
 private:
+  /// The first key is found through a chain of look-ups. All CTAs together ask
+  /// for the lines of the plan at once, so that each of the chain finds its own
+  /// in the second-level cache.
+  void readPlanAhead(ImplicitLocOpBuilder &b, RolesOp roles,
+                     const Thread &thread) const {
+    constexpr int64_t line = 128;
+    Value words = roles->getParentOfType<LLVM::LLVMFuncOp>().getArgument(0);
+    auto word = [&](int32_t index) -> Scalar {
+      Value pointer = LLVM::GEPOp::create(b, words.getType(), b.getI64Type(),
+                                          words, ArrayRef<LLVM::GEPArg>{index});
+      return {&b, LLVM::LoadOp::create(b, b.getI64Type(), pointer)};
+    };
+    Scalar cta{&b, NVVM::BlockIdXOp::create(b, b.getI32Type())};
+    Scalar at = (cta * facts.threads() + thread.id).wide() * line;
+    auto some = scf::IfOp::create(b, at.less(word(SACCADE_WORD_PLAN_BYTES)),
+                                  /*withElseRegion=*/false);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(some.thenBlock());
+    assembly(b, {}, "prefetch.global.L2 [$0];", "l",
+             (word(SACCADE_WORD_REQUESTS) + at).value);
+  }
+
   /// What one thread does for all before any of them waits.
   void prepare(ImplicitLocOpBuilder &b, RolesOp roles) const {
     for (PipeOp pipe : facts.pipes) {

@@ -15,12 +15,7 @@ using namespace saccade;
 
 namespace {
 constexpr int64_t kQueryStages = 2, kGrowth = 8;
-/// Of a thread that computes, and of one that loads for 8 warps and for fewer:
-/// what compiled kernels were seen to need.
-constexpr int64_t kComputeRegisters = 224;
-constexpr int64_t loadRegistersFor(int64_t warps) {
-  return warps == 8 ? 56 : 80;
-}
+constexpr int64_t kComputeRegisters = 224; // of most schedules
 constexpr int64_t kBytesOnTheirWay = 64 * 1024;
 /// Below, barriers and look-ups of a tile weigh too much beside its bytes.
 constexpr int64_t kLeastTileBytes = 4096;
@@ -32,6 +27,19 @@ struct Candidate {
   int64_t rows, keys, warps, stages;
   tile::CopyKind copy;
 };
+
+/// Of a thread that loads and of one that computes: what compiled kernels were
+/// seen to need.
+struct Registers {
+  int64_t load, compute;
+};
+Registers registersFor(const Candidate &c) {
+  if (c.warps < 8)
+    return {80, kComputeRegisters};
+  if (c.rows == kMostRows && c.copy == tile::CopyKind::tma)
+    return {40, 232};
+  return {56, kComputeRegisters};
+}
 
 class Model {
 public:
@@ -68,6 +76,13 @@ private:
     c.stages = llvm::alignTo(llvm::divideCeil(kBytesOnTheirWay, pair), warps);
     if (sharedBytesOf(c) > sharedBytes)
       return std::nullopt;
+    // Copies of 16 bytes take longer to issue, which another round of stages
+    // hides (0.7 %, measured; of boxes it makes CTAs unequal, 1 %).
+    if (c.copy == tile::CopyKind::gather) {
+      c.stages += warps;
+      if (sharedBytesOf(c) > sharedBytes)
+        c.stages -= warps;
+    }
     // Beside the tiles, what compiled kernels were seen to need: queries are in
     // registers only where these have room.
     constexpr int64_t reserve = 56;
@@ -104,20 +119,23 @@ tile::ScheduleAttr saccade::chooseDealtKeys(MLIRContext *context,
   std::optional<Candidate> best = Model(shape, sharedBytes).best(queryTokens);
   if (!best)
     return {};
+  Registers registers = registersFor(*best);
   auto pipeline = tile::PipelineAttr::get(
-      context, best->stages, best->copy, loadRegistersFor(best->warps),
-      kComputeRegisters, kGrowth, kQueryStages, tile::DealKind::keys);
+      context, best->stages, best->copy, registers.load, registers.compute,
+      kGrowth, kQueryStages, tile::DealKind::keys);
   return tile::ScheduleAttr::get(context, best->rows, best->keys, best->warps,
                                  shape.element, pipeline, splits);
 }
 
 ItemCost saccade::costOfDealtItems(int64_t headDim, int64_t valueDim) {
   // Memory gives each of 132 multiprocessors about 33 bytes a ns, at 1.75 GHz;
-  // an item begins with look-ups that wait for each other, and ends with the
-  // combination of warps (about 2 us, measured).
-  constexpr double bytesPerClock = 19, itemClocks = 3500;
+  // which draw a tenth more when others are done. An item ends with the
+  // combination of warps; merging parts is a chain of some 4 us (measured).
+  constexpr double bytesPerClock = 19, itemClocks = 1200, mergeClocks = 7000;
   ItemCost cost;
   cost.item = itemClocks;
+  cost.merge = mergeClocks;
+  cost.rush = 1.1;
   cost.row = 1; // of a few
   cost.key = 2.0 * double(headDim + valueDim) / bytesPerClock;
   return cost;

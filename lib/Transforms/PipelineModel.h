@@ -50,6 +50,9 @@ tile::ScheduleAttr choosePipeline(mlir::MLIRContext *context,
 /// Clocks of an item: of itself, of each of its rows and of each key.
 struct ItemCost {
   double item = 0, row = 0, key = 0;
+  /// What cutting tiles costs a launch, and how many times as fast a CTA works
+  /// when most others are done; 0: not known.
+  double merge = 0, rush = 0;
   /// What a key costs with 1, 2, ... warpgroups at work, over `key`; empty
   /// where they own no rows.
   llvm::SmallVector<double> groups;

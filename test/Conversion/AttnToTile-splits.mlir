@@ -9,6 +9,10 @@ attn.variant @all() {
 // CHECK-SAME: tile.partial_floats = 1088 : i64
 // CHECK: tile.for_each_item
 // CHECK-NEXT: ^bb0({{.*}}, %[[PARTIAL:[a-z0-9]+]]: i32):
+// What the end of an item needs is looked up at its head.
+// CHECK: %[[RECORDS:.*]] = tile.word %{{.*}}[4]
+// CHECK: tile.lookup %[[RECORDS]]
+// CHECK: %[[COUNT:.*]] = tile.lookup %[[RECORDS]]
 // CHECK: %[[OWN:.*]]:3 = scf.for
 // CHECK: %[[SPACE:.*]] = tile.word %{{.*}}[3]
 // CHECK: %[[IS_PART:.*]] = arith.cmpi sge, %[[PARTIAL]], %c0_i32
@@ -16,19 +20,14 @@ attn.variant @all() {
 // CHECK: tile.store %[[OWN]]#0 to %[[SPACE]]
 // CHECK: tile.store %[[OWN]]#1 to %[[SPACE]]
 // CHECK: tile.store %[[OWN]]#2 to %[[SPACE]]
-// CHECK: %[[RECORDS:.*]] = tile.word %{{.*}}[4]
-// CHECK: tile.lookup %[[RECORDS]]
-// CHECK: %[[COUNT:.*]] = tile.lookup %[[RECORDS]]
 // CHECK: %[[COUNTERS:.*]] = tile.word %{{.*}}[5]
 // CHECK: %[[LAST:.*]] = tile.arrive %[[COUNTERS]][%{{.*}}] of %[[COUNT]]
 // CHECK: scf.if %[[LAST]]
-// The largest logit of all parts first, then what is weighted by it; narrow
-// outputs eight parts at a time.
-// CHECK: %[[MAX:.*]] = scf.for %{{.*}} = %c0_i32 to %[[COUNT]] step %c8_i32
-// CHECK-COUNT-8: tile.load %[[SPACE]]
+// Narrow outputs twelve parts at a time: all is loaded before any of it is used.
+// CHECK: scf.for %{{.*}} = %c0_i32 to %[[COUNT]] step %c12_i32
+// CHECK-COUNT-36: tile.load %[[SPACE]]
 // CHECK: arith.maximumf
-// CHECK: scf.for %{{.*}} = %c0_i32 to %[[COUNT]] step %c8_i32
-// CHECK-COUNT-24: tile.load %[[SPACE]]
+// CHECK-NOT: tile.load
 // CHECK: } else {
 // CHECK-NEXT: scf.yield %[[OWN]]#0, %[[OWN]]#1, %[[OWN]]#2
 // CHECK: } else {

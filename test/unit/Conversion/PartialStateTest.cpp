@@ -79,7 +79,8 @@ struct Problem {
   std::vector<float> workspace = std::vector<float>(
       8 * kPartialFloats, std::numeric_limits<float>::quiet_NaN());
   std::vector<int32_t> counters = {0, 0, 0};
-  std::vector<SaccadePartial> partials;
+  /// One is read, and not used, also for items that are no parts.
+  std::vector<SaccadePartial> partials = {{}};
   SaccadeRequest request{0, 0, 0, kTokens, kLength, 0};
   SaccadeSegment first{0, 0, kFirst, 0}, second{0, 0, kSecond, kFirst};
 

@@ -181,8 +181,10 @@ TEST_CASE("splits: ranges give each cta its share") {
        {std::pair(64, 4096), std::pair(128, 4096), std::pair(16, 8192),
         std::pair(1, 32768), std::pair(3, 5000)}) {
     EntryWork work = check(std::vector<int32_t>(requests, length));
-    CHECK(!work.partials.empty());
-    CHECK(mostOf(work) <= sumOf(work) / 132 + slackOf(sample));
+    // 128 equal tiles stay whole: that few ctas go without work.
+    bool whole = requests == 16;
+    CHECK(work.partials.empty() == whole);
+    CHECK(mostOf(work) <= sumOf(work) / (whole ? 128 : 132) + slackOf(sample));
     CHECK(mostOf(work) <= 1.06 * sumOf(work) / 132);
   }
   // Zipf: one long request does not hold up the rest.
