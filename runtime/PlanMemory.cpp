@@ -45,8 +45,8 @@ Status PlanMemory::layOut(const Manifest &manifest, const Limits &limits,
     offsets.ctaBegin = take(int64_t(ctas[e]) + 1, sizeof(int32_t));
     offsets.items = take(most.items, sizeof(SaccadeWorkItem));
     // Items that are no parts read the first record, and do not use it.
-    offsets.partials = take(std::max<int64_t>(most.slots, 1),
-                            sizeof(SaccadePartial));
+    offsets.partials =
+        take(std::max<int64_t>(most.slots, 1), sizeof(SaccadePartial));
   }
   memory.blockRows = take(limits.rowBlocks + sparse, sizeof(int32_t));
   memory.indices = take(limits.indices, sizeof(int32_t));
