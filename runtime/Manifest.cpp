@@ -367,6 +367,42 @@ void readGroups(Fields &cost, Entry &entry, bool &good) {
                                  entry.rowsPerItem, " rows"));
 }
 
+void readRows(Fields &fields, Entry &entry) {
+  if (entry.kind == EntryKind::Append)
+    return fields.complain("rows", "left out of an append");
+  Fields rows = fields.inner("rows");
+  if (rows.has("least"))
+    entry.leastRows = rows.integer("least", 1, SACCADE_MAX_POSITION);
+  if (rows.has("most"))
+    entry.mostRows =
+        rows.integer("most", entry.leastRows, SACCADE_MAX_POSITION);
+  if (!rows.has("least") && !rows.has("most"))
+    fields.complain("rows", "an object of 'least', 'most' or both");
+}
+
+/// Entries that take some requests have to take each once.
+void checkRows(const json &entries, Fields &fields, const Manifest &manifest) {
+  std::vector<const Entry *> some;
+  for (size_t e = 0; e < manifest.entries.size(); ++e)
+    if (entries[e].contains("rows"))
+      some.push_back(&manifest.entries[e]);
+  if (some.empty())
+    return;
+  std::ranges::sort(some, {}, &Entry::leastRows);
+  constexpr int64_t end = int64_t(SACCADE_MAX_POSITION) + 1;
+  int64_t next = 1;
+  for (size_t i = 0; i <= some.size(); ++i) {
+    int64_t least = i < some.size() ? some[i]->leastRows : end;
+    if (least != next)
+      return fields.complain(
+          "entries", join("some whose 'rows' take each request once, but "
+                          "requests of ",
+                          std::min(next, least), " rows are taken by ",
+                          least > next ? "none" : "two"));
+    next = i < some.size() ? int64_t(some[i]->mostRows) + 1 : end;
+  }
+}
+
 Entry readEntry(const json &object, const std::string &path, size_t sections,
                 const Manifest &manifest, bool &good) {
   Fields fields(object, path, good);
@@ -380,6 +416,8 @@ Entry readEntry(const json &object, const std::string &path, size_t sections,
   entry.kvTile = fields.integer("kv_tile", 1, 1 << 20);
   if (fields.has("row_block"))
     entry.rowBlock = fields.integer("row_block", 0, SACCADE_MAX_POSITION);
+  if (fields.has("rows"))
+    readRows(fields, entry);
   entry.threads = fields.integer("threads", 1, 1024);
   entry.sharedBytes = fields.integer("shared_bytes", 0, 1 << 24);
   entry.binary =
@@ -526,6 +564,8 @@ Status saccade::rt::parseManifest(std::string_view text, size_t sections,
     }
     manifest.entries.push_back(std::move(entry));
   }
+  if (good)
+    checkRows(entries, fields, manifest);
   if (good && manifest.words > kMaxBlockWords)
     fields.complain("arguments",
                     join("at most ", 8 * kMaxBlockWords,

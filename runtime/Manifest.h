@@ -76,6 +76,8 @@ struct Entry {
   int32_t kvHeads = 0;
   int32_t kvTile = 0;
   int32_t rowBlock = 0; ///< items are cut at its multiples; 0: nowhere
+  /// Packed rows of the requests that it takes.
+  int32_t leastRows = 1, mostRows = SACCADE_MAX_POSITION;
   int32_t threads = 0;
   int32_t sharedBytes = 0;
   int32_t binary = 0;
@@ -96,6 +98,10 @@ struct Entry {
 
   /// Words of its block, maps among them.
   int32_t blockWords(const Manifest &manifest) const;
+  /// Whether it computes a request of so many packed rows.
+  bool takes(int64_t rows) const {
+    return rows >= leastRows && rows <= mostRows;
+  }
   /// Whether the keys of a tile may be dealt to several items.
   bool isSplittable(const Manifest &manifest) const;
 };

@@ -31,6 +31,8 @@ RangeShape shapeOf(const Manifest &manifest, const Entry &entry,
   shape.tileRows =
       std::max(entry.rowsPerItem / entry.group * entry.group, entry.group);
   shape.tileRows = std::min(shape.tileRows, entry.rowsPerItem);
+  shape.leastRows = entry.leastRows;
+  shape.mostRows = entry.mostRows;
   bool splits = entry.kind == EntryKind::Attend && entry.isSplittable(manifest);
   shape.kvTile = splits ? entry.kvTile : kAllKeys;
   shape.least = splits ? kLeastTiles : 1;

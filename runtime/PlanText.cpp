@@ -33,6 +33,10 @@ void describeEntry(const Manifest &manifest, const Entry &entry,
   if (!work.partials.empty())
     out +=
         join(", ", work.counters, " tiles in ", work.partials.size(), " parts");
+  if (entry.leastRows > 1)
+    out += join(", requests of ", entry.leastRows, " rows or more");
+  if (entry.mostRows < SACCADE_MAX_POSITION)
+    out += join(", requests of ", entry.mostRows, " rows or less");
   if (entry.rowBlock)
     out += join(" within blocks of ", entry.rowBlock);
   if (entry.kind == EntryKind::Attend)

@@ -157,7 +157,8 @@ int64_t Planner::chooseRows(const Manifest &manifest, const Entry &entry,
     // Counted before they are cut: large batches are cut once.
     int64_t items = 0;
     for (const SaccadeRequest &request : batch.requests)
-      items += ceilDiv(int64_t(request.q_len) * entry.group, tried);
+      if (int64_t all = int64_t(request.q_len) * entry.group; entry.takes(all))
+        items += ceilDiv(all, tried);
     items *= entry.kvHeads;
     if (items == 0 || items > kFewItems)
       break;

@@ -17,6 +17,9 @@
 //   still end later than ranges would with all their merging, because single
 //   tiles are more than a cta's share, it is ranges here too.
 //
+// Where a kernel has an entry for requests of many rows and one for those of
+// few, each is planned over its own requests alone.
+//
 // An entry says which of the two it asks for; one without partial states is
 // planned heaviest first, in whole tiles.
 //

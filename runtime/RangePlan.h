@@ -23,6 +23,8 @@ struct RangeShape {
   int32_t kvTile;   ///< keys
   int32_t overhead; ///< of an item, in KV tiles; 1 or more
   int32_t least;    ///< KV tiles that are worth an item of their own; 1 or more
+  /// Packed rows of the requests that are planned; others make no items.
+  int32_t leastRows, mostRows;
 };
 
 /// A place in the row of all work: a KV tile of an item, items counted from 0.
@@ -88,7 +90,9 @@ private:
   static int32_t ceilDiv(int32_t a, int32_t b) { return (a + b - 1) / b; }
 
   int32_t rowTiles(int32_t r) const {
-    return ceilDiv(requests[r].q_len * shape.group, shape.tileRows);
+    int32_t rows = requests[r].q_len * shape.group;
+    bool taken = rows >= shape.leastRows && rows <= shape.mostRows;
+    return taken ? ceilDiv(rows, shape.tileRows) : 0;
   }
   int32_t kvTiles(int32_t r) const {
     return ceilDiv(requests[r].kv_len, shape.kvTile);

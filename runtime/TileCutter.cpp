@@ -77,6 +77,8 @@ void saccade::rt::cutTiles(const Manifest &manifest, const Entry &entry,
   for (size_t r = 0; r < batch.requests.size(); ++r) {
     const SaccadeRequest &record = batch.requests[r];
     int64_t rows = int64_t(record.q_len) * entry.group;
+    if (!entry.takes(rows))
+      continue;
     for (int64_t begin = 0, end; begin < rows; begin = end) {
       if (entry.rowBlock)
         end = std::min({begin + most, rows,

@@ -43,7 +43,8 @@ int64_t visitedTiles(const Manifest &manifest, const Entry &entry,
 /// The cost of an item of so many rows and keys, in the manifest's unit.
 double costOf(const Entry &entry, int64_t rows, int64_t keys);
 
-/// Cuts a batch into whole tiles of at most `most` rows, request by request.
+/// Cuts the requests of a batch that the entry takes into whole tiles of at
+/// most `most` rows, request by request.
 void cutTiles(const Manifest &manifest, const Entry &entry, const Batch &batch,
               int64_t most, std::vector<Tile> &tiles);
 

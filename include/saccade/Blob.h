@@ -61,6 +61,9 @@
  *       row_block?     packed rows of a block-sparse row block, block[0] *
  *                      group (the greatest common divisor where several caches
  *                      differ): items are cut at its multiples; 0: none
+ *       rows?          attend: {"least"?: 17, "most"?: 16}: the requests that
+ *                      the entry takes, by their packed rows; absent: all. The
+ *                      entries that say so take each request once together
  *       caches         arguments that the entry folds or writes, e.g. [1]
  *       folds?         attend: what an item folds, one for each attend of the
  *                      kernel: {"cache": 1, "bounds"?: ...}, see below; absent:

@@ -58,6 +58,14 @@ void ExplainCommand::run() {
                                   " query heads a KV head) x " +
                                   entry["kv_tile"].dump() + " keys a step, " +
                                   entry["kv_heads"].dump() + " KV heads"});
+    if (json taken = entry.value("rows", json::object()); !taken.empty())
+      rows.push_back({"  requests",
+                      (taken.contains("least")
+                           ? "of " + taken["least"].dump() + " rows or more"
+                           : "") +
+                          (taken.contains("most")
+                               ? "of " + taken["most"].dump() + " rows or less"
+                               : "")});
     if (entry.contains("partial_floats"))
       rows.push_back({"  parts", "keys may be split, a state is " +
                                      entry["partial_floats"].dump() +

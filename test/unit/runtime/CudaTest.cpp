@@ -196,6 +196,32 @@ TEST_CASE("cuda: an empty batch launches nothing, a fixed grid all of it") {
   CHECK(mock->launches[1].grid == 7);
 }
 
+TEST_CASE("cuda: each of two entries runs over its own requests") {
+  Fixture f;
+  mock->kernels["attend"] = mock->kernels["attend_few"] = kPlain;
+  json object = pagedManifest();
+  object["entries"].push_back(object["entries"][0]);
+  object["entries"][0]["rows"] = {{"least", 3}};
+  object["entries"][1]["rows"] = {{"most", 2}};
+  object["entries"][1]["name"] = "attend_few";
+  REQUIRE(f.load(object, ".entry attend .entry attend_few") == SACCADE_OK);
+  REQUIRE(f.create() == SACCADE_OK);
+  REQUIRE(f.update(2) == SACCADE_OK);
+  REQUIRE(f.run() == SACCADE_OK);
+  REQUIRE(mock->launches.size() == 2);
+  CHECK(mock->launches[0].kernel == "attend");
+  CHECK(mock->launches[0].grid == 2); // the second request, on 2 KV heads
+  CHECK(mock->launches[1].kernel == "attend_few");
+  CHECK(mock->launches[1].grid == 2);
+  for (float x : f.o.data)
+    CHECK(x == doctest::Approx(2.0));
+  // Without requests for it an entry launches nothing.
+  REQUIRE(f.update(1) == SACCADE_OK);
+  REQUIRE(f.run() == SACCADE_OK);
+  REQUIRE(mock->launches.size() == 3);
+  CHECK(mock->launches[2].kernel == "attend_few");
+}
+
 TEST_CASE("cuda: a replayed launch computes the next plan") {
   Fixture f;
   // What a graph keeps: the words of the launch.

@@ -217,6 +217,60 @@ TEST_CASE("manifest: says what is wrong") {
                 "1 of 4 rows, but got [1.0,1.0]"));
 }
 
+TEST_CASE("manifest: entries for requests of many rows and of few") {
+  auto with = [](const std::vector<json> &rows) {
+    json object = manifest();
+    object["entries"] = json::array();
+    for (const json &some : rows) {
+      json &entry = object["entries"].emplace_back(attend());
+      if (!some.is_null())
+        entry["rows"] = some;
+    }
+    return object;
+  };
+  const json many = {{"least", 17}}, few = {{"most", 16}};
+  Manifest sample = parsed(with({many, few}));
+  REQUIRE(sample.entries.size() == 2);
+  CHECK(!sample.entries[0].takes(16));
+  CHECK(sample.entries[0].takes(17));
+  CHECK(sample.entries[1].takes(1));
+  CHECK(sample.entries[1].takes(16));
+  CHECK(!sample.entries[1].takes(17));
+  CHECK(parsed(with({few, many, nullptr})).entries[2].takes(1 << 29));
+  CHECK(parsed(with({few, {{"least", 17}, {"most", 20}}, {{"least", 21}}}))
+            .entries.size() == 3);
+
+  auto refusesRows = [&](const std::vector<json> &rows,
+                         const std::string &message) {
+    Manifest ignored;
+    bool refused =
+        parseManifest(with(rows).dump(), 1, ignored) == SACCADE_BAD_BLOB;
+    std::string text = saccade_last_error();
+    return refused && text.starts_with("manifest: expects 'entries" + message);
+  };
+  const std::string once = "' to be some whose 'rows' take each request once, "
+                           "but requests of ";
+  CHECK(refusesRows({many}, once + "1 rows are taken by none, but got "));
+  CHECK(refusesRows({few}, once + "17 rows are taken by none, but got "));
+  CHECK(refusesRows({few, {{"least", 19}}},
+                    once + "17 rows are taken by none, but got "));
+  CHECK(refusesRows({few, {{"least", 12}}},
+                    once + "12 rows are taken by two, but got "));
+  CHECK(refusesRows({{{"least", 9}, {"most", 8}}},
+                    "[0].rows.most' to be an integer in 9..1073741824, but "
+                    "got 8"));
+  CHECK(refusesRows({{{"least", 0}}}, "[0].rows.least' to be an integer in "
+                                      "1..1073741824, but got 0"));
+  CHECK(refusesRows({json::object()}, "[0].rows' to be an object of 'least', "
+                                      "'most' or both, but got {}"));
+  CHECK(refusesRows({json::array()}, "[0].rows' to be an object, but got []"));
+  json append = with({{{"least", 1}}});
+  append["entries"][0]["kind"] = "append";
+  append["entries"][0]["group"] = 1;
+  CHECK(refuses(append, "expects 'entries[0].rows' to be left out of an "
+                        "append, but got {\"least\":1}"));
+}
+
 TEST_CASE("manifest: tensor maps") {
   auto with = [](auto change) {
     json object = gpuManifest();

@@ -112,6 +112,71 @@ TEST_CASE("planner: random batches obey the laws") {
   }
 }
 
+TEST_CASE("planner: of two entries each plans its own requests") {
+  std::mt19937 random(23);
+  auto below = [&](int n) { return int(random() % n); };
+  for (int round = 0; round < 200; ++round) {
+    int32_t most = 2 * (1 + below(8));
+    json object = manifest("dense");
+    object["entries"] = {attend(), attend()};
+    object["entries"][0]["rows"] = {{"least", most + 1}};
+    object["entries"][0]["rows_per_item"] = 24;
+    object["entries"][0]["cost"] = {
+        {"item", 3},
+        {"alpha", 0.1},
+        {"beta", 1},
+        {"groups", {{"rows", 8}, {"keys", {0.5, 0.75, 1.0}}}}};
+    object["entries"][1]["rows"] = {{"most", most}};
+    object["entries"][1]["partial_floats"] = 64;
+    object["entries"][1]["cost"] = {
+        {"alpha", 1}, {"beta", 1}, {"policy", "ranges"}};
+    Manifest sample = parsed(object);
+    REQUIRE(sample.entries.size() == 2);
+    std::vector<int32_t> qLen(below(12)), kvLen(qLen.size());
+    for (size_t r = 0; r < qLen.size(); ++r) {
+      qLen[r] = below(4) ? below(4) : below(60);
+      kvLen[r] = below(5) ? below(300) : 0;
+    }
+    Batch batch = makeBatch(sample, qLen, kvLen);
+    int32_t ctas = 1 + below(20);
+    bool fixedGrid = below(2), invariant = below(2);
+    std::map<std::tuple<int, int, int>, int> keys; // of a row and KV head
+    std::map<std::tuple<int, int, int>, int> items;
+    Limits tight{int64_t(qLen.size()), batch.tokens, 0, 0,
+                 std::max<int64_t>(batch.keys, 1)};
+    Planner planner(invariant); // one for both, as plans have it
+    for (const Entry &entry : sample.entries) {
+      EntryWork work;
+      planner.plan(sample, entry, batch, ctas, fixedGrid, work);
+      if (fixedGrid)
+        CHECK(work.ctas() == ctas);
+      if (!fixedGrid && work.items.empty())
+        CHECK(work.ctas() == 0);
+      for (const SaccadeWorkItem &item : work.items) {
+        CHECK(entry.takes(int64_t(qLen[item.request]) * entry.group));
+        for (int row = item.row_begin; row < item.row_end; ++row) {
+          keys[{item.request, row, item.kv_head}] +=
+              item.kv_end - item.kv_begin;
+          ++items[{item.request, row, item.kv_head}];
+        }
+      }
+      WorkSize size = mostWork(sample, entry, tight, ctas, invariant);
+      CHECK(int64_t(work.items.size()) <= size.items);
+      CHECK(int64_t(work.partials.size()) <= size.slots);
+      CHECK(work.counters <= size.counters);
+    }
+    size_t cells = 0;
+    for (const SaccadeRequest &request : batch.requests)
+      cells += size_t(request.q_len) * 4; // query heads
+    CHECK(keys.size() == cells);
+    for (auto &[cell, count] : keys) {
+      CHECK(count == kvLen[std::get<0>(cell)]);
+      if (count == 0)
+        CHECK(items[cell] == 1);
+    }
+  }
+}
+
 TEST_CASE("planner: items cost the tiles that their queries see") {
   std::mt19937 random(11);
   auto below = [&](int n) { return int(random() % n); };

@@ -59,7 +59,11 @@ struct Planned {
   }
 
   int32_t rowTiles(const SaccadeRequest &request) const {
-    return (request.q_len * shape.group + shape.tileRows - 1) / shape.tileRows;
+    return (rows(request) + shape.tileRows - 1) / shape.tileRows;
+  }
+  int32_t rows(const SaccadeRequest &request) const {
+    int32_t all = request.q_len * shape.group;
+    return all < shape.leastRows || all > shape.mostRows ? 0 : all;
   }
   int32_t tiles(const SaccadeRequest &request) const {
     return (request.kv_len + shape.kvTile - 1) / shape.kvTile;
@@ -111,7 +115,7 @@ void checkLaws(const Planned &plan) {
   std::set<int32_t> counters;
   for (size_t r = 0; r < plan.requests.size(); ++r) {
     const SaccadeRequest &request = plan.requests[r];
-    int32_t rows = request.q_len * shape.group;
+    int32_t rows = plan.rows(request);
     for (int32_t head = 0; head < shape.kvHeads; ++head)
       for (int32_t row = 0; row < rows; row += shape.tileRows) {
         ++expected;
@@ -161,6 +165,8 @@ TEST_CASE("range plan: every KV tile once, slots in order, equal shares") {
     shape.kvTile = pick({16, 32});
     shape.overhead = pick({1, 4, 24});
     shape.least = pick({1, 8});
+    shape.leastRows = pick({1, 1, 2 * shape.group});
+    shape.mostRows = pick({SACCADE_MAX_POSITION, 3 * shape.group});
     int32_t longest = pick({1, 15, 100, 5000, 100000});
     std::vector<SaccadeRequest> requests(shape.requests);
     for (SaccadeRequest &request : requests) {
@@ -175,9 +181,10 @@ TEST_CASE("range plan: every KV tile once, slots in order, equal shares") {
 }
 
 TEST_CASE("range plan: one long request goes to all ctas") {
-  RangeShape shape{/*requests=*/1, /*ctas=*/132,   /*kvHeads=*/8,
-                   /*group=*/4,    /*tileRows=*/8, /*kvTile=*/16,
-                   /*overhead=*/8, /*least=*/8};
+  RangeShape shape{/*requests=*/1,  /*ctas=*/132,   /*kvHeads=*/8,
+                   /*group=*/4,     /*tileRows=*/8, /*kvTile=*/16,
+                   /*overhead=*/8,  /*least=*/8,
+                   /*leastRows=*/1, /*mostRows=*/16};
   std::vector<SaccadeRequest> requests(1);
   requests[0].q_len = 1;
   requests[0].kv_len = 32768;
