@@ -178,6 +178,7 @@ LogicalResult Compiler::setSchedule() {
     return failure();
   }
   spec.kernel().setScheduleAttr(schedule);
+  spec.kernel()->removeAttr(kFewRowsScheduleAttr);
   return success();
 }
 

@@ -235,6 +235,13 @@ json::Object saccade::describeEntry(tile::EntryOp entry,
     object["folds"] = json::Array(signature.folds);
   if (auto floats = entry->getAttrOfType<IntegerAttr>(tile::kPartialFloatsAttr))
     object["partial_floats"] = floats.getInt();
+  json::Object rows;
+  for (auto [attribute, field] :
+       {std::pair(kLeastRowsAttr, "least"), std::pair(kMostRowsAttr, "most")})
+    if (auto number = entry->getAttrOfType<IntegerAttr>(attribute))
+      rows[field] = number.getInt();
+  if (!rows.empty())
+    object["rows"] = std::move(rows);
   json::Object cost;
   if (std::optional<ItemCost> known = costOfItems(entry)) {
     cost = json::Object{

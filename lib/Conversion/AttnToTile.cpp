@@ -6,6 +6,7 @@
 #include "lib/Conversion/AppendEmitter.h"
 #include "lib/Conversion/AttendEmitter.h"
 #include "lib/Conversion/Passes.h"
+#include "lib/Transforms/DecodeModel.h"
 
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -96,30 +97,37 @@ static void finishParts(
   }
 }
 
-static void convertAttends(ImplicitLocOpBuilder &b, attn::KernelOp kernel,
-                           const KernelWords &kernelWords,
-                           tile::ScheduleAttr schedule) {
+/// Of a query tile: boxes of tensor maps hold whole tokens.
+static int64_t rowsOfItem(tile::ScheduleAttr schedule, int64_t group) {
+  int64_t rows = schedule.getRows();
+  return schedule.getPipeline() ? rows / group * group : rows;
+}
+
+/// Query heads of a KV head.
+static int64_t groupOf(attn::AttendOp attend) {
+  return attend.getQuery().getType().getHeads() /
+         attend.getCache().getType().getHeads();
+}
+
+/// Converts all attends of a kernel to one entry.
+static tile::EntryOp convertAttends(ImplicitLocOpBuilder &b, StringRef name,
+                                    attn::KernelOp kernel,
+                                    const KernelWords &kernelWords,
+                                    tile::ScheduleAttr schedule) {
   auto attends = kernel.getBody().getOps<attn::AttendOp>();
-  if (attends.empty())
-    return;
   OpBuilder::InsertionGuard guard(b);
   attn::AttendOp first = *attends.begin();
   int64_t queryHeads = first.getQuery().getType().getHeads();
   int64_t heads = first.getCache().getType().getHeads();
-  int64_t group = queryHeads / heads;
-  // Boxes hold whole tokens.
-  int64_t rows = schedule.getRows();
-  if (schedule.getPipeline())
-    rows = rows / group * group;
+  int64_t group = groupOf(first);
   auto items =
-      tile::ItemsAttr::get(b.getContext(), rows, group, heads,
-                           schedule.getKeys(), rowBlock(kernel, group));
-  EntryBody body = startEntry(b, kernel.getSymName(), tile::EntryKind::attend,
-                              items, schedule);
-  b.getInsertionBlock()
-      ->getParentOp()
-      ->getParentOfType<tile::EntryOp>()
-      ->setAttr(tile::kWordsAttr, b.getI64IntegerAttr(kernelWords.size()));
+      tile::ItemsAttr::get(b.getContext(), rowsOfItem(schedule, group), group,
+                           heads, schedule.getKeys(), rowBlock(kernel, group));
+  EntryBody body =
+      startEntry(b, name, tile::EntryKind::attend, items, schedule);
+  auto entry =
+      b.getInsertionBlock()->getParentOp()->getParentOfType<tile::EntryOp>();
+  entry->setAttr(tile::kWordsAttr, b.getI64IntegerAttr(kernelWords.size()));
   ItemScope item(b, body.words, body.item, group, queryHeads);
   AttendEmitter emitter(item, kernelWords, schedule);
   if (schedule.getSplits())
@@ -162,6 +170,7 @@ static void convertAttends(ImplicitLocOpBuilder &b, attn::KernelOp kernel,
   }
   if (!finishes.empty())
     finishParts(b, emitter, finishes, states, finish);
+  return entry;
 }
 
 namespace {
@@ -193,8 +202,34 @@ struct ConvertAttnToTile
         name += std::to_string(count);
       convertAppend(b, name, append, kernelWords, schedule);
     }
-    convertAttends(b, kernel, kernelWords, schedule);
+    auto attends = kernel.getBody().getOps<attn::AttendOp>();
+    if (!attends.empty() &&
+        failed(convertAll(b, kernel, *attends.begin(), kernelWords, schedule)))
+      return failure();
     kernel.erase();
+    return success();
+  }
+
+  /// One entry for all requests, or two: for those of many rows, and of few.
+  LogicalResult convertAll(ImplicitLocOpBuilder &b, attn::KernelOp kernel,
+                           attn::AttendOp first, const KernelWords &kernelWords,
+                           tile::ScheduleAttr schedule) {
+    Attribute given = kernel->getAttr(kFewRowsScheduleAttr);
+    auto few = dyn_cast_or_null<tile::ScheduleAttr>(given);
+    if (given && !few)
+      return kernel.emitOpError("expects '")
+             << kFewRowsScheduleAttr << "' to be a #tile.schedule, but got "
+             << given;
+    StringRef name = kernel.getSymName();
+    tile::EntryOp entry =
+        convertAttends(b, name, kernel, kernelWords, schedule);
+    if (!few)
+      return success();
+    int64_t most = kMostRowTiles * rowsOfItem(few, groupOf(first));
+    entry->setAttr(kLeastRowsAttr, b.getI64IntegerAttr(most + 1));
+    b.setLoc(kernel.getLoc());
+    entry = convertAttends(b, (name + "_few").str(), kernel, kernelWords, few);
+    entry->setAttr(kMostRowsAttr, b.getI64IntegerAttr(most));
     return success();
   }
 };

@@ -15,7 +15,9 @@ def ConvertAttnToTilePass : Pass<"convert-attn-to-tile", "::mlir::ModuleOp"> {
     one KV head: every `attn.attend` becomes a loop over the KV tiles that the bounds of
     its variant leave, with an online softmax; `attn.merge` and `attn.finish` become maps. The
     variant's bodies are inlined here, once, for every target. Kernels need a
-    schedule.
+    schedule. One that has `attn.few_rows_schedule` too gets a second attend entry,
+    `<kernel>_few`, for requests of at most two of its tiles of rows; the first one then
+    takes those of more (`tile.most_rows`, `tile.least_rows`).
   }];
   let dependentDialects = [
     "::saccade::tile::TileDialect", "::mlir::arith::ArithDialect",

@@ -55,9 +55,16 @@ struct ChooseSchedule : saccade::impl::ChooseSchedulePassBase<ChooseSchedule> {
         shape.element = layout.getElementType();
     }
     if (Attribute given = kernel.getScheduleAttr()) {
-      if (failed(verifyFits(dyn_cast<tile::ScheduleAttr>(given), shape)))
+      Attribute few = kernel->getAttr(kFewRowsScheduleAttr);
+      if (failed(verifyFits(dyn_cast<tile::ScheduleAttr>(given), shape)) ||
+          (few && failed(verifyFits(dyn_cast<tile::ScheduleAttr>(few), shape))))
         signalPassFailure();
       return;
+    }
+    if (Attribute few = kernel->getAttr(kFewRowsScheduleAttr)) {
+      kernel.emitOpError("expects a schedule beside '")
+          << kFewRowsScheduleAttr << "' " << few;
+      return signalPassFailure();
     }
     tile::ScheduleAttr schedule;
     if (target == "cpu")
@@ -186,11 +193,17 @@ struct ChooseSchedule : saccade::impl::ChooseSchedulePassBase<ChooseSchedule> {
                        " query tokens, which fill no tile of wgmma");
     }
     tile::ScheduleAttr schedule = choosePipeline(&getContext(), wanted, limit);
-    return schedule
-               ? schedule
-               : decline("no tile of head dims " + Twine(shape.headDim) +
-                         " and " + Twine(shape.valueDim) + " and " +
-                         Twine(wanted.group) + " query heads a KV head fits");
+    if (!schedule)
+      return decline("no tile of head dims " + Twine(shape.headDim) + " and " +
+                     Twine(shape.valueDim) + " and " + Twine(wanted.group) +
+                     " query heads a KV head fits");
+    // Nobody says how long queries are: a batch may hold both kinds. Only keys
+    // that can be split feed all multiprocessors with few rows.
+    if (!queryTokens && canSplit())
+      if (tile::ScheduleAttr few = chooseDealtKeys(
+              &getContext(), wanted, /*queryTokens=*/1, limit, canSplit()))
+        kernel->setAttr(kFewRowsScheduleAttr, few);
+    return schedule;
   }
 
 private:

@@ -19,8 +19,6 @@ constexpr int64_t kComputeRegisters = 224; // of most schedules
 constexpr int64_t kBytesOnTheirWay = 64 * 1024;
 /// Below, barriers and look-ups of a tile weigh too much beside its bytes.
 constexpr int64_t kLeastTileBytes = 4096;
-/// More row tiles of a request would read its keys once each.
-constexpr int64_t kMostRowTiles = 2;
 constexpr int64_t kMostRows = 32;
 
 struct Candidate {

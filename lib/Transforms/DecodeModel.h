@@ -14,6 +14,9 @@ namespace saccade {
 /// rows, logits and weights of a KV tile.
 int64_t liveRegistersOfDealt(int64_t rows, int64_t keys, int64_t valueDim);
 
+/// Row tiles of a request at most: each reads its keys once.
+inline constexpr int64_t kMostRowTiles = 2;
+
 /// A schedule that deals keys to warps, for requests of so many query tokens,
 /// or null where they have too many rows for that.
 tile::ScheduleAttr chooseDealtKeys(mlir::MLIRContext *context,

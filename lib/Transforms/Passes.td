@@ -57,7 +57,9 @@ def ChooseSchedulePass : Pass<"attn-choose-schedule", "::saccade::attn::KernelOp
   let summary = "Gives each kernel the schedule that its shape and target ask for";
   let description = [{
     Tile shapes follow from head dims, element type and what the target's memory
-    holds. A kernel that has a schedule keeps it.
+    holds. A kernel that has a schedule keeps it. Where nothing says how long queries
+    are, one that computes whole rows in tiles of `wgmma` gets a second schedule,
+    `attn.few_rows_schedule`, for an entry that deals keys to warps.
 
     Before: `attn.kernel @decode(...) { ... }`
     After: `attn.kernel @decode(...) schedule = #tile.schedule<rows = 64, keys = 64,

@@ -16,6 +16,16 @@ namespace saccade {
 /// be fast for, a hint that changes no result.
 inline constexpr llvm::StringLiteral kQueryTokensAttr = "attn.query_tokens";
 
+/// Discardable attribute of a kernel: the schedule of a second entry, which
+/// takes the requests of few query rows.
+inline constexpr llvm::StringLiteral kFewRowsScheduleAttr =
+    "attn.few_rows_schedule";
+
+/// Discardable attributes of an entry: packed rows of the requests that it
+/// takes, at least and at most. Absent: any number.
+inline constexpr llvm::StringLiteral kLeastRowsAttr = "tile.least_rows";
+inline constexpr llvm::StringLiteral kMostRowsAttr = "tile.most_rows";
+
 /// What the choice depends on.
 struct PipelineShape {
   int64_t headDim = 0, valueDim = 0;

@@ -26,8 +26,7 @@ attn.variant @causal() {{
   }}
 }}
 attn.kernel @decode(%q: !attn.ragged<{heads}x{dim}x{dtype}>,
-                    %kv: !attn.paged<2x{dim}x{dtype}{value}, page = {page}>)
-    attributes {{attn.query_tokens = {tokens}}} {{
+                    %kv: !attn.paged<2x{dim}x{dtype}{value}, page = {page}>){hint} {{
   %s = attn.attend @causal() %q, %kv : !attn.ragged<{heads}x{dim}x{dtype}>,
       !attn.paged<2x{dim}x{dtype}{value}, page = {page}> -> !attn.state<{heads}x{value_dim}>
   %o, %lse = attn.finish @causal() %s : !attn.state<{heads}x{value_dim}>
@@ -40,9 +39,10 @@ attn.kernel @decode(%q: !attn.ragged<{heads}x{dim}x{dtype}>,
 def spec(dim=128, value_dim=None, group=4, page=16, dtype="bf16", tokens=1):
     value_dim = value_dim or dim
     value = f", value = {value_dim}" if value_dim != dim else ""
+    hint = f"\n    attributes {{attn.query_tokens = {tokens}}}" if tokens else ""
     return SPEC.format(
         heads=2 * group, dim=dim, value=value, value_dim=value_dim, page=page,
-        dtype=dtype, tokens=tokens,
+        dtype=dtype, hint=hint,
     )  # fmt: skip
 
 
@@ -64,6 +64,11 @@ CASES = {
     "q4_p1": dict(tokens=4, page=1),
     "f16": dict(dtype="f16"),
     "p1_f16": dict(page=1, dtype="f16"),
+    # Without a hint: the second of two entries, for requests of few rows.
+    "mixed": dict(tokens=None),
+    "mixed_p1": dict(tokens=None, page=1),
+    **{f"mixed_g{group}": dict(tokens=None, group=group) for group in (1, 5, 8, 32)},
+    **{f"mixed_d{dim}": dict(tokens=None, dim=dim) for dim in (64, 256)},
 }
 
 
@@ -77,7 +82,7 @@ def expect(what, wanted, got):
 
 
 def compile_ptx(text):
-    """PTX of a spec, the schedule of its entry, and its threads."""
+    """PTX of a spec's entry for few rows, the schedule of that, and its threads."""
     done = subprocess.run(
         ["saccade", "compile", "-", "--target", "sm_90a", "--json"],
         input=text, capture_output=True, text=True,
@@ -85,10 +90,17 @@ def compile_ptx(text):
     if done.returncode:
         raise Unexpected(done.stderr.strip().splitlines()[0])
     report = json.loads(done.stdout)
-    (entry,) = report["entries"]
+    *many, entry = report["entries"]
+    hinted = "attn.query_tokens" in text
+    names = ["decode"] if hinted else ["decode", "decode_few"]
+    expect("entries", names, [e["name"] for e in report["entries"]])
+    for other in many:
+        expect("rows of requests", other["rows"]["least"], entry["rows"]["most"] + 1)
     schedule = dict(re.findall(r"(\w+) = (\w+)", entry["schedule"]))
     expect("what is dealt", "keys", schedule.get("deal"))
-    return report["text"], schedule, entry["threads"]
+    header, *entries = report["text"].split(".visible .entry")
+    expect("entries in PTX", len(names), len(entries))
+    return header + ".visible .entry" + entries[-1], schedule, entry["threads"]
 
 
 def registers(ptx):

@@ -7,6 +7,7 @@
 // RUN: saccade plan %s --kernel narrow --target sm_80 --schedule '#tile.schedule<rows = 64, keys = 32, warps = 4, weights = bf16>' --batch 40:400 --ctas 1 | FileCheck %s --check-prefix=NARROW
 // RUN: saccade plan %s --kernel wide --target sm_80 --schedule '#tile.schedule<rows = 64, keys = 32, warps = 4, weights = bf16>' --batch 40:400 --ctas 1 | FileCheck %s --check-prefix=WIDE
 // RUN: saccade plan %s --kernel all --target sm_80 --schedule '#tile.schedule<rows = 64, keys = 32, warps = 4, weights = bf16>' --batch 40:400 --ctas 1 | FileCheck %s --check-prefix=ALL
+// RUN: saccade plan %s --kernel all --target sm_90a --batch "9:400, 8:64, 1:32, 0:5" --ctas 1 | FileCheck %s --check-prefix=BOTH
 
 // DATA: 'code': ['query_first', 100, ['sub', 0, 1], 1, ['add', 2, 3], ['le', 3, 1], 'query_last', ['add', 6, 3], ['select', 5, 7, 4]], 'keys': {{\[\[}}4, 8]]}
 // DATA-SAME: 'cache': 1
@@ -21,6 +22,15 @@
 
 // ALL: rows [16, 80) keys [0, 400) in 13 tiles
 // ALL: rows [0, 16) keys [0, 400) in 13 tiles
+
+// Requests of more than 16 packed rows go to one entry, the others to another.
+// BOTH: entry @all attend: 1 items on 1 ctas, {{[0-9]+}} rows at most, requests of 17 rows or more
+// BOTH: request 0 head 0 rows [0, 18) keys [0, 400)
+// BOTH: entry @all_few attend: 3 items on 1 ctas, 8 rows at most, requests of 16 rows or less
+// BOTH-DAG: request 1 head 0 rows [0, 8) keys [0, 64)
+// BOTH-DAG: request 1 head 0 rows [8, 16) keys [0, 64)
+// BOTH-DAG: request 2 head 0 rows [0, 2) keys [0, 32)
+// BOTH-NOT: head
 
 attn.variant @window(%width: i32) {
   attn.mask(query %q, key %k) {

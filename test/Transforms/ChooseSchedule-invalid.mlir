@@ -79,3 +79,15 @@ attn.kernel @bytes(%q: !attn.ragged<8x64xbf16>, %kv: !attn.paged<8x64xf8E4M3FN, 
   %o = attn.finish @all() %s : !attn.state<8x64> -> !attn.ragged<8x64xbf16>
   attn.return %o : !attn.ragged<8x64xbf16>
 }
+
+// -----
+
+// CHECK: error: 'attn.kernel' op expects a schedule beside 'attn.few_rows_schedule' #tile.schedule<rows = 8
+attn.variant @all() {
+}
+attn.kernel @second_alone(%q: !attn.ragged<8x64xbf16>, %kv: !attn.ragged<8x64xbf16>)
+    attributes {attn.few_rows_schedule = #tile.schedule<rows = 8, keys = 16, warps = 1, weights = bf16>} {
+  %s = attn.attend @all() %q, %kv : !attn.ragged<8x64xbf16>, !attn.ragged<8x64xbf16> -> !attn.state<8x64>
+  %o = attn.finish @all() %s : !attn.state<8x64> -> !attn.ragged<8x64xbf16>
+  attn.return %o : !attn.ragged<8x64xbf16>
+}

@@ -10,8 +10,11 @@ attn.variant @all() {
 // CPU: schedule = #tile.schedule<rows = 64, keys = 128, warps = 1, weights = f32, splits = true>
 // GPU-LABEL: attn.kernel @small
 // GPU: schedule = #tile.schedule<rows = 192, keys = 80, warps = 12, weights = bf16, pipeline = <stages = 2, copy = tma, load_registers = 32, compute_registers = 160, growth = 8, query_stages = 2>>
+// Requests of few rows have a schedule of their own.
+// GPU-SAME: attn.few_rows_schedule = #tile.schedule<rows = 8, keys = 16, warps = 8, weights = bf16, pipeline = <{{.*}}deal = keys>, splits = true>
 // OLD-LABEL: attn.kernel @small
 // OLD: schedule = #tile.schedule<rows = 64, keys = 64, warps = 4, weights = bf16, splits = true>
+// OLD-NOT: attn.few_rows_schedule
 attn.kernel @small(%q: !attn.ragged<8x128xbf16>, %kv: !attn.ragged<8x128xbf16>) {
   %s = attn.attend @all() %q, %kv : !attn.ragged<8x128xbf16>, !attn.ragged<8x128xbf16> -> !attn.state<8x128>
   %o = attn.finish @all() %s : !attn.state<8x128> -> !attn.ragged<8x128xbf16>
@@ -33,6 +36,7 @@ attn.kernel @wide(%q: !attn.ragged<8x512xf16>, %kv: !attn.ragged<8x512xf16>) {
 // CPU: schedule = #tile.schedule<rows = 16, keys = 32, warps = 1, weights = f32>
 // GPU-LABEL: attn.kernel @keeps_its_own
 // GPU: schedule = #tile.schedule<rows = 16, keys = 32, warps = 1, weights = f32>
+// GPU-NOT: attn.few_rows_schedule
 attn.kernel @keeps_its_own(%q: !attn.ragged<8x128xbf16>, %kv: !attn.ragged<8x128xbf16>)
     schedule = #tile.schedule<rows = 16, keys = 32, warps = 1, weights = f32> {
   %s = attn.attend @all() %q, %kv : !attn.ragged<8x128xbf16>, !attn.ragged<8x128xbf16> -> !attn.state<8x128>
@@ -60,6 +64,7 @@ attn.kernel @paged(%q: !attn.ragged<8x128xf16>, %kv: !attn.paged<8x128xf16, page
 
 // GPU-LABEL: attn.kernel @blocks
 // GPU: rows = 128, keys = 128, warps = 8, weights = f16, pipeline = <stages = 2, copy = tma
+// GPU-NOT: attn.few_rows_schedule
 attn.kernel @blocks(%q: !attn.ragged<8x128xf16>, %kv: !attn.block_sparse<8x128xf16, block = 128x128>) {
   %s = attn.attend @all() %q, %kv : !attn.ragged<8x128xf16>, !attn.block_sparse<8x128xf16, block = 128x128> -> !attn.state<8x128>
   %o = attn.finish @all() %s : !attn.state<8x128> -> !attn.ragged<8x128xf16>
@@ -89,6 +94,7 @@ attn.kernel @short(%q: !attn.ragged<8x192xf16>, %kv: !attn.ragged<8x192xf16, val
 
 // GPU-LABEL: attn.kernel @long
 // GPU: rows = 192, keys = 80,{{.*}}growth = 8>>
+// GPU-NOT: attn.few_rows_schedule
 attn.kernel @long(%q: !attn.ragged<8x192xf16>, %kv: !attn.ragged<8x192xf16, value = 128>)
     attributes {attn.query_tokens = 8192} {
   %s = attn.attend @all() %q, %kv : !attn.ragged<8x192xf16>, !attn.ragged<8x192xf16, value = 128> -> !attn.state<8x128>

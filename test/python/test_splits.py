@@ -2,6 +2,9 @@
 #
 # Few requests on many ctas: plans split the keys of every item, and the last of
 # its parts merges them. Against the reference, and bit for bit from run to run.
+# And kernels of two entries, of which one takes the requests of few rows.
+import dataclasses
+
 import metrics
 import numpy as np
 import pytest
@@ -38,3 +41,25 @@ def test_parts_agree_with_passes_off(name, device):
     for disabled in [*passes, ",".join(passes)]:
         got = run(case, device, disabled=disabled, ctas=CTAS)
         metrics.check(got, want, case.element, metrics.LSE_LIMIT)
+
+
+@pytest.mark.parametrize("name", ["gemma2", "llama4_chunked", "bloom"])
+@pytest.mark.parametrize("ctas", [3, CTAS])
+def test_each_request_is_of_one_of_two_entries(name, ctas):
+    """Any schedule may be the second: here it is one for the CPU."""
+    case = scenario(name, 40, requests=12, longest=150)
+    few, many = (
+        f"#tile.schedule<rows = {rows}, keys = 32, warps = 1, weights = f32, "
+        "splits = true>"
+        for rows in (8, 64)
+    )
+    attributes = f"schedule = {many} attributes {{attn.few_rows_schedule = {few}}}"
+    assert case.spec.count(") {\n  %s = ") == 1
+    spec = case.spec.replace(") {\n  %s = ", f")\n    {attributes} {{\n  %s = ")
+    group = case.query.heads // case.layouts["kv"].heads
+    kinds = {tokens * group <= 16 for tokens in case.q_len if tokens}
+    assert kinds == {False, True}
+    metrics.check(
+        run(dataclasses.replace(case, spec=spec), "cpu", ctas=ctas),
+        reference(case), case.element, metrics.LSE_LIMIT,
+    )  # fmt: skip
