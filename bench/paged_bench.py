@@ -98,7 +98,7 @@ class Bench:
         """Milliseconds of a launch; `absent` says who cannot be captured."""
         sets = len(batch.tables)
         launches = sets * -(-LAUNCHES // sets)
-        captured = {}
+        captured, kept = {}, []  # graphs do not keep plans alive
         for name, make in makers.items():
             try:
                 calls = [make(i).call for i in range(sets)]
@@ -111,6 +111,7 @@ class Bench:
                 if not all(map(self.torch.equal, wanted, outputs)):
                     raise ArithmeticError("a graph's results differ")
                 captured[name] = graph
+                kept.append(calls)
             except Exception as problem:
                 absent[f"{name}, graph"] = reason(problem)
                 if name in ours:
