@@ -3,126 +3,15 @@
 // Reads the manifest of a compiled kernel. All range checks are made here, so
 // that planner and launcher may trust every number in it.
 #include "runtime/Manifest.h"
+#include "runtime/Fields.h"
 
 #include <algorithm>
-#include <initializer_list>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 using namespace saccade::rt;
 using nlohmann::json;
 
 namespace {
-
-/// The fields of one JSON object. The first wrong one sets the error; later
-/// reads then return harmless values, so that callers check once.
-class Fields {
-public:
-  Fields(const json &object, std::string path, bool &good)
-      : object(object), path(std::move(path)), good(good) {
-    if (!object.is_object())
-      complain("", "an object");
-  }
-
-  bool has(const char *name) const {
-    return object.is_object() && object.contains(name);
-  }
-
-  int32_t integer(const char *name, int32_t least, int32_t most) {
-    const json *value = find(name);
-    if (value && value->is_number_integer()) {
-      // Out of int64 range only as an unsigned: compare before converting.
-      bool fits = !value->is_number_unsigned() ||
-                  value->get<uint64_t>() <= uint64_t(SACCADE_MAX_POSITION);
-      if (int64_t got = value->get<int64_t>();
-          fits && got >= least && got <= most)
-        return static_cast<int32_t>(got);
-    }
-    complain(name, join("an integer in ", least, "..", most));
-    return least;
-  }
-
-  std::string text(const char *name) {
-    const json *value = find(name);
-    if (value && value->is_string() &&
-        !value->get_ref<const std::string &>().empty())
-      return value->get<std::string>();
-    complain(name, "a string");
-    return "?";
-  }
-
-  template <typename Enum>
-  Enum
-  choice(const char *name,
-         std::initializer_list<std::pair<std::string_view, Enum>> choices) {
-    const json *value = find(name);
-    std::string all;
-    for (auto [text, result] : choices) {
-      if (value && value->is_string() &&
-          value->get_ref<const std::string &>() == text)
-        return result;
-      all += join(all.empty() ? "" : ", ", "'", text, "'");
-    }
-    complain(name, join("one of ", all));
-    return choices.begin()->second;
-  }
-
-  double positive(const char *name) {
-    const json *value = find(name);
-    if (value && value->is_number())
-      if (double got = value->get<double>(); got >= 0 && got <= 1e12)
-        return got;
-    complain(name, "a number in 0..1e12");
-    return 1;
-  }
-
-  const json &array(const char *name, size_t least, size_t most) {
-    static const json none = json::array();
-    const json *value = find(name);
-    if (value && value->is_array() && value->size() >= least &&
-        value->size() <= most)
-      return *value;
-    complain(name, join("an array of ", least, "..", most, " elements"));
-    return none;
-  }
-
-  Fields inner(const char *name) {
-    static const json none = json::object();
-    const json *value = find(name);
-    return Fields(value ? *value : none, join(path, name, "."), good);
-  }
-
-  void complain(const char *name, std::string_view expected) {
-    if (!good)
-      return;
-    good = false;
-    std::string where = path + name;
-    if (!where.empty() && where.back() == '.')
-      where.pop_back();
-    const json *value = find(name);
-    std::string got =
-        value ? value->dump(-1, ' ', true, json::error_handler_t::replace)
-              : "nothing";
-    if (got.size() > 60)
-      got = got.substr(0, 57) + "...";
-    setError(join("manifest: expects '", where, "' to be ", expected,
-                  ", but got ", got));
-  }
-
-private:
-  const json *find(const char *name) const {
-    if (!*name)
-      return &object;
-    if (!object.is_object())
-      return nullptr;
-    auto it = object.find(name);
-    return it == object.end() ? nullptr : &*it;
-  }
-
-  const json &object;
-  std::string path;
-  bool &good;
-};
 
 constexpr int32_t kMaxHeads = 1 << 16;
 constexpr int32_t kMaxDim = 1 << 14;
