@@ -17,7 +17,16 @@ bool FragmentLayout::isTransposed(Attribute layout) {
       .Default(false);
 }
 
-FragmentLayout::FragmentLayout(TileType type) : columnAtoms(0) {
+bool FragmentLayout::isInterleaved(Attribute layout) {
+  return llvm::TypeSwitch<Attribute, bool>(layout)
+      .Case<AccumulatorAttr, OperandAttr>([](auto fragment) {
+        return fragment.getTransposed() && fragment.getInterleaved();
+      })
+      .Default(false);
+}
+
+FragmentLayout::FragmentLayout(TileType type)
+    : interleaved(isInterleaved(type.getLayout())), columnAtoms(0) {
   int64_t columns = type.getColumns();
   int64_t sixteens = llvm::divideCeil(columns, kAtomDepth);
   bool transposed = isTransposed(type.getLayout());

@@ -32,6 +32,15 @@
 // which are the two 8x8 matrices of an accumulator's atom, transposed by
 // movmatrix.
 //
+// Left operands of 8-bit elements come by ldmatrix in units of 16 bits, two
+// neighbours, which then are widened where they are. Keys: lane % 4 has bytes
+// 4 (lane % 4) + 0 1 2 3 of a row's 16, and they take the places of registers
+// 0 1 2 3 of a right operand; the order of a sum is free, so an interleaved
+// operand has the same four columns there. Values, read with .trans: lane / 4
+// has a key's values 2 (lane / 4) and the next, which take the places of rows
+// lane / 4 and lane / 4 + 8 of an atom; so an interleaved accumulator has these
+// columns there. tile.combine puts them in order.
+//
 // Formulas over lanes and rows are templates: int64_t evaluates them in tests,
 // a value wrapper emits them as IR, and both are the same text.
 
@@ -70,6 +79,7 @@ public:
                                  PartsOfAttr>(layout);
   }
   static bool isTransposed(mlir::Attribute layout);
+  static bool isInterleaved(mlir::Attribute layout);
 
   int64_t registers() const { return rowSlots() * columnSlots(); }
   /// Rows, and columns of each of them, that one lane holds.
@@ -119,13 +129,15 @@ public:
     case Form::Transposed:
       return majorOfSlot(columnSlot);
     case Form::Right:
+      if (interleaved)
+        return columnSlot / 4 * warps * kAtomRows + columnSlot % 4;
       return majorOfSlot(columnSlot / 2) + columnSlot % 2;
     }
   }
   template <typename Int> Place<Int> ofLane(Int lane) const {
     if (form == Form::Transposed)
-      return {lane % 4 * 2, lane / 4};
-    return {lane / 4, lane % 4 * 2};
+      return {lane % 4 * 2, interleaved ? lane / 4 * 2 : lane / 4};
+    return {lane / 4, lane % 4 * (interleaved ? 4 : 2)};
   }
   /// Lane and warp together. Of a column vector, the column says which of the
   /// lanes that hold a row it is.
@@ -157,7 +169,7 @@ private:
 
   /// Along the 16 rows of atoms, and along their eight columns.
   int64_t majorOfSlot(int64_t slot) const {
-    return slot / 2 * warps * kAtomRows + slot % 2 * 8;
+    return slot / 2 * warps * kAtomRows + slot % 2 * (interleaved ? 1 : 8);
   }
   static int64_t minorOfSlot(int64_t slot) {
     return slot / 2 * kAtomColumns + slot % 2;
@@ -167,6 +179,7 @@ private:
   }
 
   Form form = Form::Upright;
+  bool interleaved = false;
   int64_t warps, rowAtoms, columnAtoms;
 };
 
@@ -239,6 +252,13 @@ public:
   template <typename Int> Int byteOfAtom(Int warp, Int atom, Int lane) const {
     return warp * bytesOfWarp + atom * (kWarpSize * 16) + lane * 16;
   }
+  /// The same if atoms were written interleaved: of the columns that rows
+  /// lane / 4 (half 0) and lane / 4 + 8 (half 1) of an atom would be otherwise.
+  template <typename Int>
+  Int byteOfHalf(Int warp, Int atom, Int lane, int64_t half) const {
+    Int writer = (lane / 8 + half * 4) * 4 + lane % 4;
+    return byteOfAtom(warp, atom, writer) + lane / 4 % 2 * 8;
+  }
   /// The byte of a column's row.
   template <typename Int> Int byteOfRow(Int warp, Int row) const {
     return warp * bytesOfWarp + row * 4;
@@ -264,10 +284,19 @@ enum class MatrixUse {
   Right,
   /// Right operands of one n8 atom at two depths, from columns x depth: eight
   /// rows, 32 columns.
-  RightDeep
+  RightDeep,
+  /// The interleaved right operand of one n8 atom, from columns x depth, which
+  /// lanes read by themselves, 8 bytes each: eight rows, 16 columns.
+  RightInterleaved,
+  /// Two left operands of 8-bit elements from rows x depth, still to be
+  /// widened: 16 rows, 32 columns.
+  LeftBytes,
+  /// The same from depth x rows, read with .trans.
+  LeftBytesTransposed
 };
 inline bool isTransposing(MatrixUse use) {
-  return use == MatrixUse::Right || use == MatrixUse::LeftTransposed;
+  return use == MatrixUse::Right || use == MatrixUse::LeftTransposed ||
+         use == MatrixUse::LeftBytesTransposed;
 }
 
 /// Row and chunk, within these elements, whose address a lane passes to
@@ -276,6 +305,8 @@ inline bool isTransposing(MatrixUse use) {
 ///   Left[Transposed]   a0a1 a2a3 a4a5 a6a7
 ///   Right[Transposed]  b0b1 b2b3 of columns 0-7, b0b1 b2b3 of columns 8-15
 ///   RightDeep          b0b1 b2b3 of depth 0-15, b0b1 b2b3 of depth 16-31
+///   LeftBytes          two words that make a0 .. a7 of columns 0-15, two of
+///                      columns 16-31 (of rows, if transposed)
 template <typename Int> Place<Int> ldmatrixRow(MatrixUse use, Int lane) {
   switch (use) {
   case MatrixUse::RightTransposed:
@@ -283,10 +314,29 @@ template <typename Int> Place<Int> ldmatrixRow(MatrixUse use, Int lane) {
     return {lane / 16 * 8 + lane % 8, lane / 8 % 2};
   case MatrixUse::RightDeep:
     return {lane % 8, lane / 8};
+  case MatrixUse::RightInterleaved:
+    return {lane / 4, lane % 4 / 2};
   case MatrixUse::Left:
   case MatrixUse::Right:
+  case MatrixUse::LeftBytes:
+  case MatrixUse::LeftBytesTransposed:
     return {lane % 16, lane / 16};
   }
+}
+
+/// The byte within its chunk where a lane reads that does so by itself.
+template <typename Int> Int byteInChunk(Int lane) { return lane % 2 * 8; }
+
+/// Bytes of a left operand's registers, of the two words of LeftBytes: register
+/// i of a0a1 a2a3 a4a5 a6a7 is widened from the lower (0) or upper (1) half of
+/// a word, whose bytes 1 and 2 are exchanged before if transposed.
+struct Half {
+  int64_t word, half;
+};
+constexpr Half halfOfLeft(MatrixUse use, int64_t i) {
+  if (use == MatrixUse::LeftBytes)
+    return {i % 2, i / 2};
+  return {i / 2, i % 2};
 }
 
 } // namespace saccade::tile

@@ -168,12 +168,17 @@ def Tile_AccumulatorAttr : Tile_Attr<"Accumulator", "accumulator"> {
     turn, and a tile may have as few as eight rows. Where keys are dealt (see
     `#tile.pipeline`), a tile of one warp is a private one: each warp has its own.
 
+    If also `interleaved`, neighbouring columns are rows of an atom that one lane
+    has: the order in which 8-bit values come from `ldmatrix`.
+
     Example: `#tile.accumulator<warps = 4>`
   }];
   let parameters = (ins "int64_t":$warps,
-                        DefaultValuedParameter<"bool", "false">:$transposed);
-  let builders = [AttrBuilder<(ins "int64_t":$warps), [{
-    return $_get($_ctxt, warps, false);
+                        DefaultValuedParameter<"bool", "false">:$transposed,
+                        DefaultValuedParameter<"bool", "false">:$interleaved);
+  let builders = [AttrBuilder<(ins "int64_t":$warps,
+                                   CArg<"bool", "false">:$transposed), [{
+    return $_get($_ctxt, warps, transposed, false);
   }]>];
   let assemblyFormat = "`<` struct(params) `>`";
 }
@@ -183,12 +188,17 @@ def Tile_OperandAttr : Tile_Attr<"Operand", "operand"> {
     If `transposed`, a right operand: eight rows an atom, as the matrix units take
     queries whose keys are their left operand.
 
+    If also `interleaved`, a lane has four neighbouring columns: the order in which
+    8-bit keys come from `ldmatrix`.
+
     Example: `#tile.operand<warps = 4>`
   }];
   let parameters = (ins "int64_t":$warps,
-                        DefaultValuedParameter<"bool", "false">:$transposed);
-  let builders = [AttrBuilder<(ins "int64_t":$warps), [{
-    return $_get($_ctxt, warps, false);
+                        DefaultValuedParameter<"bool", "false">:$transposed,
+                        DefaultValuedParameter<"bool", "false">:$interleaved);
+  let builders = [AttrBuilder<(ins "int64_t":$warps,
+                                   CArg<"bool", "false">:$transposed), [{
+    return $_get($_ctxt, warps, transposed, false);
   }]>];
   let assemblyFormat = "`<` struct(params) `>`";
 }

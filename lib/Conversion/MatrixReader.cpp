@@ -48,12 +48,15 @@ PanelReader::PanelReader(ImplicitLocOpBuilder &b, TileType type, Value base,
                          MatrixUse use)
     : b(b), layout(type), use(use), address(i32(b, 0)) {
   SharedTile tile(b, type, base);
-  Place<Scalar> lane = ldmatrixRow(use, Thread(b).lane);
-  address =
-      sharedAddress(b, tile.base + layout.byteInPanel(lane.row, lane.column));
+  Scalar lane = Thread(b).lane;
+  Place<Scalar> place = ldmatrixRow(use, lane);
+  Scalar byte = tile.base + layout.byteInPanel(place.row, place.column);
+  if (use == MatrixUse::RightInterleaved)
+    byte = byte + byteInChunk(lane);
+  address = sharedAddress(b, byte);
 }
 
-Quad PanelReader::read(int64_t row, int64_t column, int64_t matrices) {
+Value PanelReader::pointerTo(int64_t row, int64_t column) {
   int64_t columnBytes = kChunkBytes / layout.elementsPerChunk();
   int64_t chunk = column % layout.panelColumns() * columnBytes;
   Value at = chunk ? Value(address ^ i32(b, chunk)) : Value(address);
@@ -64,5 +67,16 @@ Quad PanelReader::read(int64_t row, int64_t column, int64_t matrices) {
                     row * layout.pitch();
   if (further)
     pointer = advance(b, pointer, i32(b, further));
-  return loadMatrices(b, pointer, matrices, use);
+  return pointer;
+}
+
+Quad PanelReader::read(int64_t row, int64_t column, int64_t matrices) {
+  return loadMatrices(b, pointerTo(row, column), matrices, use);
+}
+
+SmallVector<Value, 2> PanelReader::readByLane(int64_t row, int64_t column) {
+  auto pair = VectorType::get(2, b.getI32Type());
+  Value words = LLVM::LoadOp::create(b, pair, pointerTo(row, column),
+                                     /*alignment=*/8);
+  return {element(b, words, 0), element(b, words, 1)};
 }

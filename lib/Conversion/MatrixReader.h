@@ -44,12 +44,16 @@ public:
   /// The elements from (row, column) on, multiples of 8 and of what `use`
   /// reads; four matrices, or the first two.
   Quad read(int64_t row, int64_t column, int64_t matrices = 4);
+  /// The two words of MatrixUse::RightInterleaved.
+  llvm::SmallVector<mlir::Value, 2> readByLane(int64_t row, int64_t column);
 
 private:
   mlir::ImplicitLocOpBuilder &b;
   tile::SharedLayout layout;
   tile::MatrixUse use;
   Scalar address; // of what the lane reads at row and column 0
+
+  mlir::Value pointerTo(int64_t row, int64_t column);
 };
 
 } // namespace saccade

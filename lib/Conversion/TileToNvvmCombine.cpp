@@ -49,7 +49,7 @@ private:
     if (from.isColumn())
       return to == from;
     auto layout = dyn_cast_if_present<AccumulatorAttr>(to.getLayout());
-    return layout && layout.getTransposed() &&
+    return layout && layout.getTransposed() && !layout.getInterleaved() &&
            ExchangeLayout(from, 1).atoms() % layout.getWarps() == 0;
   }
 
@@ -88,7 +88,10 @@ private:
 
     /// Eight rows at a time: the memory holds no more.
     Value tile(Value input, function_ref<void()> meet) {
+      auto pair = VectorType::get(2, b.getF32Type());
       auto quad = VectorType::get(4, b.getF32Type());
+      bool isInterleaved = FragmentLayout::isInterleaved(
+          combine.getInput().getType().getLayout());
       SmallVector<Value> elements(to.registers());
       for (int64_t row = 0; row < from.getRowAtoms(); ++row) {
         if (row > 0)
@@ -108,9 +111,16 @@ private:
           if (to.getWarps() > 1)
             of = of + thread.warp % to.getWarps();
           SmallVector<Value> four;
-          append(four, overWarps(quad, [&](int64_t warp) {
-                   return memory.byteOfAtom(i32(b, warp), of, thread.lane);
-                 }));
+          if (isInterleaved)
+            for (int64_t half : {0, 1})
+              append(four, overWarps(pair, [&](int64_t warp) {
+                       return memory.byteOfHalf(i32(b, warp), of, thread.lane,
+                                                half);
+                     }));
+          else
+            append(four, overWarps(quad, [&](int64_t warp) {
+                     return memory.byteOfAtom(i32(b, warp), of, thread.lane);
+                   }));
           llvm::copy(four, elements.begin() + to.registerOf(2 * row, 2 * atom));
         }
       }

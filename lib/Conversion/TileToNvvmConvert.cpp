@@ -103,10 +103,12 @@ private:
       return rewriter.notifyMatchFailure(convert, "makes no 16-bit operand");
     FragmentLayout layout(to);
     if (isa<AccumulatorAttr>(from.getLayout()) &&
+        !FragmentLayout::isInterleaved(from.getLayout()) &&
+        !FragmentLayout::isInterleaved(to.getLayout()) &&
         FragmentLayout(from).registers() == layout.registers())
       rewriter.replaceOp(convert, transpose(b, from, layout, input));
     else if (PanelReader::takes(from) && layout.getWarps() == 1)
-      rewriter.replaceOp(convert, readOperand(b, from, layout, input));
+      rewriter.replaceOp(convert, readOperand(b, from, to, input));
     else
       return rewriter.notifyMatchFailure(convert, "knows no way between these");
     return success();
@@ -130,11 +132,18 @@ private:
   }
 
   /// The layout pads columns as those who fill shared memory do.
-  Value readOperand(ImplicitLocOpBuilder &b, TileType from,
-                    const FragmentLayout &to, Value input) const {
-    PanelReader reader(b, from, input, MatrixUse::RightDeep);
+  Value readOperand(ImplicitLocOpBuilder &b, TileType from, TileType to,
+                    Value input) const {
     int64_t columns = llvm::alignTo(from.getColumns(), kAtomDepth);
     SmallVector<Value> words;
+    if (FragmentLayout::isInterleaved(to.getLayout())) {
+      PanelReader reader(b, from, input, MatrixUse::RightInterleaved);
+      for (int64_t row = 0; row < from.getRows(); row += kAtomColumns)
+        for (int64_t column = 0; column < columns; column += kAtomDepth)
+          llvm::append_range(words, reader.readByLane(row, column));
+      return vectorOf(b, words);
+    }
+    PanelReader reader(b, from, input, MatrixUse::RightDeep);
     for (int64_t row = 0; row < from.getRows(); row += kAtomColumns)
       for (int64_t column = 0; column < columns; column += 2 * kAtomDepth)
         llvm::append_range(

@@ -5,6 +5,7 @@
 
 #include "lib/Conversion/MatrixReader.h"
 
+#include <array>
 #include <map>
 
 using namespace mlir;
@@ -143,8 +144,20 @@ struct LowerTransposedDot : TilePattern<DotOp> {
     if (result.getWarps() != 1)
       return dot.emitOpError("expects a warp to compute a whole tile, but got ")
              << dot.getType();
+    bool widens = isEightBits(rhs.getElementType());
+    bool transposed = dot.getTransposed();
     bool inRegisters = isa_and_present<OperandAttr>(lhs.getLayout()) &&
                        FragmentLayout::isTransposed(lhs.getLayout());
+    if (inRegisters && FragmentLayout::isInterleaved(lhs.getLayout()) !=
+                           (widens && transposed))
+      return dot.emitOpError("expects columns of the left side to be "
+                             "interleaved for 8-bit keys alone, but got ")
+             << lhs << " and " << rhs;
+    if (FragmentLayout::isInterleaved(dot.getType().getLayout()) !=
+        (widens && !transposed))
+      return dot.emitOpError("expects columns of the result to be interleaved "
+                             "for 8-bit values alone, but got ")
+             << dot.getType();
     if (!inRegisters && !PanelReader::takes(lhs))
       return dot.emitOpError(
                  "expects the left side as a transposed operand, or "
@@ -156,17 +169,15 @@ struct LowerTransposedDot : TilePattern<DotOp> {
              << rhs;
     ImplicitLocOpBuilder b(dot.getLoc(), rewriter);
     SmallVector<Value> sums = startingSums(b, dot, adaptor, result);
-    RightSide right(b, lhs, adaptor.getLhs());
-    bool transposed = dot.getTransposed();
-    PanelReader left(b, rhs, adaptor.getRhs(),
-                     transposed ? MatrixUse::Left : MatrixUse::LeftTransposed);
+    RightSide right(b, lhs, adaptor.getLhs(), widens && transposed);
+    LeftSide left(b, rhs, adaptor.getRhs(), transposed);
     for (int64_t depth = 0; depth < lhs.getColumns(); depth += kAtomDepth)
       for (int64_t slot = 0; slot < result.columnSlots(); slot += 2) {
         int64_t column = result.columnOfSlot(slot);
         Quad words =
             transposed ? left.read(column, depth) : left.read(depth, column);
         for (int64_t atom = 0; atom < result.getRowAtoms(); ++atom)
-          multiply(b, rhs.getElementType(), words, right.read(atom, depth),
+          multiply(b, lhs.getElementType(), words, right.read(atom, depth),
                    MutableArrayRef<Value>(sums).slice(
                        result.registerOf(2 * atom, slot), 4));
       }
@@ -175,13 +186,80 @@ struct LowerTransposedDot : TilePattern<DotOp> {
   }
 
 private:
+  static bool isEightBits(Type type) {
+    return type.getIntOrFloatBitWidth() == 8;
+  }
+
+  /// The tile's right side in shared memory, an atom at a time.
+  class LeftSide {
+  public:
+    LeftSide(ImplicitLocOpBuilder &b, TileType type, Value value,
+             bool transposed)
+        : b(b), type(type), use(useFor(type, transposed)),
+          reader(b, type, value, use) {}
+
+    Quad read(int64_t row, int64_t column) {
+      if (!isEightBits(type.getElementType()))
+        return reader.read(row, column);
+      // One ldmatrix brings two atoms side by side, if there are two.
+      int64_t step = column / kAtomDepth % 2;
+      int64_t first = column - step * kAtomDepth;
+      Quad &quad = found[{row, first}];
+      if (quad.empty())
+        quad = reader.read(row, first,
+                           first + kAtomDepth < type.getColumns() ? 4 : 2);
+      return widened(quad[2 * step], quad[2 * step + 1]);
+    }
+
+  private:
+    ImplicitLocOpBuilder &b;
+    TileType type;
+    MatrixUse use;
+    PanelReader reader;
+    std::map<std::pair<int64_t, int64_t>, Quad> found; // by row and column
+
+    static MatrixUse useFor(TileType type, bool transposed) {
+      if (isEightBits(type.getElementType()))
+        return transposed ? MatrixUse::LeftBytes
+                          : MatrixUse::LeftBytesTransposed;
+      return transposed ? MatrixUse::Left : MatrixUse::LeftTransposed;
+    }
+
+    /// The registers of an atom in f16, which holds 8-bit floats exactly.
+    Quad widened(Value first, Value second) {
+      std::array words{first, second};
+      if (isTransposing(use))
+        for (Value &word : words)
+          word = NVVM::PermuteOp::create(b, b.getI32Type(), word, i32(b, 0),
+                                         i32(b, 0x3120),
+                                         NVVM::PermuteMode::DEFAULT);
+      Quad registers;
+      for (int64_t i = 0; i < 4; ++i) {
+        Half half = halfOfLeft(use, i);
+        Value shifted =
+            half.half ? LLVM::LShrOp::create(b, words[half.word], i32(b, 16))
+                      : words[half.word];
+        Value bytes =
+            bitcast(b, VectorType::get(2, b.getI8Type()),
+                    LLVM::TruncOp::create(b, b.getI16Type(), shifted));
+        registers.push_back(NVVM::ConvertF8x2ToF16x2Op::create(
+            b, VectorType::get(2, b.getF16Type()), bytes, b.getBoolAttr(false),
+            TypeAttr::get(type.getElementType())));
+      }
+      return registers;
+    }
+  };
+
   /// The tile's left side in registers or in shared memory, an atom at a time.
   class RightSide {
   public:
-    RightSide(ImplicitLocOpBuilder &b, TileType type, Value value)
-        : b(b), type(type), value(value) {
+    RightSide(ImplicitLocOpBuilder &b, TileType type, Value value,
+              bool isInterleaved)
+        : b(b), type(type), value(value), isInterleaved(isInterleaved) {
       if (isa<SharedAttr>(type.getLayout()))
-        reader.emplace(b, type, value, MatrixUse::RightDeep);
+        reader.emplace(b, type, value,
+                       isInterleaved ? MatrixUse::RightInterleaved
+                                     : MatrixUse::RightDeep);
     }
 
     SmallVector<Value, 2> read(int64_t atom, int64_t depth) {
@@ -190,6 +268,12 @@ private:
             FragmentLayout(type).registerOf(atom, depth / kAtomColumns * 2);
         return {fragmentPair(b, type, value, first),
                 fragmentPair(b, type, value, first + 2)};
+      }
+      if (isInterleaved) {
+        Quad &pair = found[{atom, depth}];
+        if (pair.empty())
+          pair = reader->readByLane(atom * kAtomColumns, depth);
+        return {pair[0], pair[1]};
       }
       // One ldmatrix brings two steps of depth, if there are two.
       int64_t step = depth / kAtomDepth % 2;
@@ -205,6 +289,7 @@ private:
     ImplicitLocOpBuilder &b;
     TileType type;
     Value value;
+    bool isInterleaved;
     std::optional<PanelReader> reader;
     std::map<std::pair<int64_t, int64_t>, Quad> found; // by atom and depth
   };

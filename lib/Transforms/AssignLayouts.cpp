@@ -37,6 +37,8 @@ public:
                  dot.getAccumulatorMutable().getAsOperandRange())
               join(accumulator, dot.getResult());
             products.push_back(dot.getResult());
+            if (widens(dot) && !dot.getTransposed())
+              interleaved.push_back(dot.getResult());
           })
           .Case([&](CombineOp combine) {
             products.push_back(combine.getInput());
@@ -63,15 +65,25 @@ public:
     });
   }
 
-  bool contains(Value value) const {
-    return llvm::any_of(products, [&](Value product) {
-      return classes.isEquivalent(key(product), key(value));
-    });
+  bool contains(Value value) const { return isOneOf(products, value); }
+  /// Whether it hangs together with a product of 8-bit values.
+  bool isInterleaved(Value value) const { return isOneOf(interleaved, value); }
+
+  /// Whether a product widens elements on their way to the matrix unit.
+  static bool widens(DotOp dot) {
+    Type element = dot.getRhs().getType().getElementType();
+    return element.getIntOrFloatBitWidth() == 8;
   }
 
 private:
   llvm::EquivalenceClasses<const void *> classes;
-  SmallVector<Value> products;
+  SmallVector<Value> products, interleaved;
+
+  bool isOneOf(ArrayRef<Value> values, Value value) const {
+    return llvm::any_of(values, [&](Value one) {
+      return classes.isEquivalent(key(one), key(value));
+    });
+  }
 
   static const void *key(Value value) { return value.getAsOpaquePointer(); }
 
@@ -95,12 +107,20 @@ public:
       return;
     dealt.emplace(entry);
     constexpr int64_t others = 60; // what 24 rows of 192 columns need
-    queryLimit =
-        entry.getSchedule().getPipeline().getComputeRegisters() - others;
+    ScheduleAttr schedule = entry.getSchedule();
+    queryLimit = schedule.getPipeline().getComputeRegisters() - others;
+    bool anyWidens = false;
     entry.walk([&](DotOp dot) {
+      anyWidens |= PrivateTiles::widens(dot);
       if (dot.getAccumulator())
         outputRegisters = std::max(outputRegisters, registersOf(dot.getType()));
     });
+    // Keys of 8 bits come by more than 16, with their logits and weights, and
+    // are in registers before and after they are widened.
+    constexpr int64_t words = 8, perAtom = 4 + 2;
+    if (anyWidens)
+      queryLimit -= words + perAtom * (schedule.getRows() / kAtomColumns) *
+                                (schedule.getKeys() / kAtomRows - 1);
   }
 
   LogicalResult assignBlock(Block &block) {
@@ -119,7 +139,7 @@ private:
   /// queries: the rest is for logits, operands and addresses.
   int64_t outputRegisters = 0, queryLimit = 0;
   /// Operands that were made of loaded tiles.
-  DenseMap<Operation *, Value> loadedOperands;
+  DenseMap<std::pair<Operation *, Attribute>, Value> loadedOperands;
 
   /// Of a tile that one warp has.
   static int64_t registersOf(TileType type) {
@@ -142,6 +162,8 @@ private:
           return give(map.getResult(), shared(map.getResult()));
         })
         .Case([&](MapOp map) {
+          if (isQueryOfBytes(map))
+            return assignQuery(map);
           for (OpOperand &input : map.getInputsMutable())
             want(input, alike(input.get(), map.getResult()));
           return give(map.getResult(), inRegisters(map.getResult()));
@@ -195,6 +217,34 @@ private:
     return give(load.getResult(), shared(load.getResult()));
   }
 
+  /// Whether queries are converted for products with 8-bit keys.
+  bool isQueryOfBytes(MapOp map) const {
+    return dealt && map.getInputs().size() == 1 &&
+           map.getInputs().front().getDefiningOp<LoadOp>() &&
+           llvm::all_of(map->getUsers(), [&](Operation *user) {
+             auto dot = dyn_cast<DotOp>(user);
+             return dot && dot.getLhs() == map.getResult() &&
+                    PrivateTiles::widens(dot) && dot.getTransposed();
+           });
+  }
+  /// They come to registers as operands, and are converted there; where
+  /// results leave no room, for each product anew.
+  LogicalResult assignQuery(MapOp map) {
+    if (registersOf(map.getType()) + outputRegisters > queryLimit) {
+      for (OpOperand &use : llvm::make_early_inc_range(map->getUses()))
+        if (Operation *dot = use.getOwner(); dot->getBlock() != map->getBlock())
+          use.set(OpBuilder(dot).clone(*map)->getResult(0));
+      if (map->use_empty()) {
+        map.erase();
+        return success();
+      }
+    }
+    auto layout = OperandAttr::get(context, 1, /*transposed=*/true,
+                                   /*interleaved=*/true);
+    want(map.getInputsMutable()[0], layout);
+    return give(map.getResult(), layout);
+  }
+
   /// Neighbours of a 16-bit transposed tile are of two rows; as an operand, of
   /// one, which then needs one address.
   LogicalResult assignStore(StoreOp store) {
@@ -208,8 +258,10 @@ private:
 
   LogicalResult assignDot(DotOp dot) {
     TileType lhs = tileOf(dot.getLhs()), rhs = tileOf(dot.getRhs());
-    if (lhs.getElementType() != rhs.getElementType() ||
-        lhs.getElementType().isF32())
+    bool widened =
+        dealt && PrivateTiles::widens(dot) && lhs.getElementType().isF16();
+    if (!widened && (lhs.getElementType() != rhs.getElementType() ||
+                     lhs.getElementType().isF32()))
       return dot.emitOpError("expects both sides in bf16 or both in f16 on the "
                              "GPU, but got ")
              << lhs.getElementType() << " and " << rhs.getElementType();
@@ -233,13 +285,15 @@ private:
   /// read it from shared memory.
   void wantRightOperand(DotOp dot) {
     OpOperand &operand = dot.getLhsMutable();
-    Attribute layout = OperandAttr::get(context, 1, /*transposed=*/true);
+    Attribute layout =
+        OperandAttr::get(context, 1, /*transposed=*/true,
+                         PrivateTiles::widens(dot) && dot.getTransposed());
     auto load = operand.get().getDefiningOp<LoadOp>();
     if (!load)
       return want(operand, layout);
     if (registersOf(load.getType()) + outputRegisters > queryLimit)
       return;
-    Value &made = loadedOperands[load];
+    Value &made = loadedOperands[{load, layout}];
     if (!made) {
       OpBuilder builder(context);
       builder.setInsertionPointAfter(load);
@@ -312,7 +366,7 @@ private:
           dealt->contains(value)
               ? 1
               : std::gcd(warps, llvm::divideCeil(type.getColumns(), kAtomRows)),
-          /*transposed=*/true);
+          /*transposed=*/true, dealt->isInterleaved(value));
     if (type.isColumn())
       return RowsOfAttr::get(context, warps);
     return AccumulatorAttr::get(context, warps);

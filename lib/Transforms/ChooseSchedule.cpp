@@ -24,7 +24,8 @@ namespace {
 /// The largest shapes among the kernel's attends and appends.
 struct Shape {
   int64_t headDim = 0, valueDim = 0;
-  Type element;
+  Type element;           // that products take
+  int64_t cacheBytes = 0; // of an element of a cache
 };
 
 struct ChooseSchedule : saccade::impl::ChooseSchedulePassBase<ChooseSchedule> {
@@ -45,18 +46,19 @@ struct ChooseSchedule : saccade::impl::ChooseSchedulePassBase<ChooseSchedule> {
       auto layout = cast<attn::LayoutType>(cache.getType());
       shape.headDim = std::max(shape.headDim, layout.getHeadDim());
       shape.valueDim = std::max(shape.valueDim, layout.getValueDim());
+      int64_t bits = layout.getElementType().getIntOrFloatBitWidth();
+      shape.cacheBytes = std::max(shape.cacheBytes, bits / 8);
       // Elements of 8 bits are widened to f16, which holds them exactly.
-      bool widens = attn::isEightBits(layout.getElementType());
-      if (widens && failed(verifyWidens(cache)))
-        return signalPassFailure();
-      if (widens)
+      if (attn::isEightBits(layout.getElementType()))
         shape.element = Float16Type::get(&getContext());
       else if (!shape.element)
         shape.element = layout.getElementType();
     }
     if (Attribute given = kernel.getScheduleAttr()) {
+      auto schedule = dyn_cast<tile::ScheduleAttr>(given);
       Attribute few = kernel->getAttr(kFewRowsScheduleAttr);
-      if (failed(verifyFits(dyn_cast<tile::ScheduleAttr>(given), shape)) ||
+      if (failed(verifyFits(schedule, shape)) ||
+          failed(verifyWidens(schedule)) ||
           (few && failed(verifyFits(dyn_cast<tile::ScheduleAttr>(few), shape))))
         signalPassFailure();
       return;
@@ -73,15 +75,28 @@ struct ChooseSchedule : saccade::impl::ChooseSchedulePassBase<ChooseSchedule> {
       schedule = pipelined;
     else
       schedule = forGpu(shape);
+    if (failed(verifyWidens(schedule)))
+      return signalPassFailure();
     kernel.setScheduleAttr(schedule);
   }
 
-  LogicalResult verifyWidens(BlockArgument cache) {
-    if (target == "cpu")
+  /// On the GPU, products widen 8-bit elements where keys are dealt, and
+  /// nothing rounds to them.
+  LogicalResult verifyWidens(tile::ScheduleAttr schedule) {
+    attn::KernelOp kernel = getOperation();
+    bool appends = !kernel.getBody().getOps<attn::AppendOp>().empty();
+    if (target == "cpu" || (schedule && schedule.dealsKeys() && !appends &&
+                            schedule.getWeights().isF16()))
       return success();
-    return getOperation().emitOpError(
-               "expects caches of 16-bit elements on the GPU, but argument #")
-           << cache.getArgNumber() << " is " << cache.getType();
+    for (BlockArgument cache : kernel.getCaches())
+      if (attn::isEightBits(
+              cast<attn::LayoutType>(cache.getType()).getElementType()))
+        return kernel.emitOpError("expects caches of 16-bit elements on the "
+                                  "GPU, but argument #")
+               << cache.getArgNumber() << " is " << cache.getType()
+               << "; 8 bits take a schedule of few rows that deals keys to "
+                  "warps, with weights of f16, and no attn.append";
+    return success();
   }
 
   /// Whether a schedule that is given can run on the target. What depends on
@@ -168,6 +183,7 @@ struct ChooseSchedule : saccade::impl::ChooseSchedulePassBase<ChooseSchedule> {
     wanted.headDim = shape.headDim;
     wanted.valueDim = shape.valueDim;
     wanted.element = shape.element;
+    wanted.cacheBytes = shape.cacheBytes;
     wanted.tokens = queryTokens ? queryTokens.getInt() : 0;
     wanted.group = groupOf(first);
     for (attn::AttendOp attend : attends) {

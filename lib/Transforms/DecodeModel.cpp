@@ -17,8 +17,10 @@ namespace {
 constexpr int64_t kQueryStages = 2, kGrowth = 8;
 constexpr int64_t kComputeRegisters = 224; // of most schedules
 constexpr int64_t kBytesOnTheirWay = 64 * 1024;
-/// Below, barriers and look-ups of a tile weigh too much beside its bytes.
+/// Below, barriers and look-ups of a tile weigh too much beside its bytes; but
+/// keys of more bytes (one of each) have logits in too many registers.
 constexpr int64_t kLeastTileBytes = 4096;
+constexpr int64_t kMostKeyBytes = 64;
 constexpr int64_t kMostRows = 32;
 
 struct Candidate {
@@ -51,9 +53,10 @@ public:
       if (rows > kMostRows)
         continue;
       // Fewer warps hide less of each other, but have fewer results to combine.
-      for (int64_t warps : {8, 4})
-        if (std::optional<Candidate> candidate = consider(rows, warps))
-          return candidate;
+      for (int64_t keys = mostKeys(); keys >= leastKeys(); keys /= 2)
+        for (int64_t warps : {8, 4})
+          if (std::optional<Candidate> candidate = consider(rows, keys, warps))
+            return candidate;
     }
     return std::nullopt;
   }
@@ -62,15 +65,27 @@ private:
   const PipelineShape &shape;
   int64_t sharedBytes;
 
-  std::optional<Candidate> consider(int64_t rows, int64_t warps) const {
+  int64_t mostKeys() const {
+    int64_t keys = tile::kAtomRows;
+    while (shape.cacheBytes * keys * shape.headDim < kLeastTileBytes &&
+           shape.cacheBytes * keys < kMostKeyBytes)
+      keys *= 2;
+    return keys;
+  }
+  /// Halves of tiles of 8-bit keys are still as many keys as others have.
+  int64_t leastKeys() const {
+    return shape.cacheBytes == 1 ? std::max(tile::kAtomRows, mostKeys() / 2)
+                                 : mostKeys();
+  }
+
+  std::optional<Candidate> consider(int64_t rows, int64_t keys,
+                                    int64_t warps) const {
     Candidate c;
     c.rows = rows;
     c.warps = warps;
-    c.keys = tile::kAtomRows;
-    if (2 * c.keys * shape.headDim < kLeastTileBytes)
-      c.keys *= 2;
+    c.keys = keys;
     c.copy = copyFor(shape, c.keys);
-    int64_t pair = 2 * c.keys * (shape.headDim + shape.valueDim);
+    int64_t pair = shape.cacheBytes * c.keys * (shape.headDim + shape.valueDim);
     c.stages = llvm::alignTo(llvm::divideCeil(kBytesOnTheirWay, pair), warps);
     if (sharedBytesOf(c) > sharedBytes)
       return std::nullopt;
@@ -92,10 +107,14 @@ private:
 
   /// Stages, and at the end of an item the results of all warps in f32.
   int64_t sharedBytesOf(const Candidate &c) const {
-    int64_t dk = llvm::alignTo(shape.headDim, 64);
-    int64_t dv = llvm::alignTo(shape.valueDim, 64);
-    constexpr int64_t barriers = 2048;
-    return 2 * (kQueryStages * c.rows * dk + c.stages * c.keys * (dk + dv)) +
+    constexpr int64_t barriers = 2048, panel = 128;
+    auto rowBytes = [](int64_t bytes, int64_t columns) {
+      return llvm::alignTo(bytes * columns, panel);
+    };
+    return kQueryStages * c.rows * rowBytes(2, shape.headDim) +
+           c.stages * c.keys *
+               (rowBytes(shape.cacheBytes, shape.headDim) +
+                rowBytes(shape.cacheBytes, shape.valueDim)) +
            4 * c.warps * c.rows * (llvm::alignTo(shape.valueDim, 16) + 4) +
            barriers;
   }
@@ -125,7 +144,8 @@ tile::ScheduleAttr saccade::chooseDealtKeys(MLIRContext *context,
                                  shape.element, pipeline, splits);
 }
 
-ItemCost saccade::costOfDealtItems(int64_t headDim, int64_t valueDim) {
+ItemCost saccade::costOfDealtItems(int64_t headDim, int64_t valueDim,
+                                   int64_t bytes) {
   // Memory gives each of 132 multiprocessors about 33 bytes a ns, at 1.75 GHz;
   // which draw a tenth more when others are done. An item ends with the
   // combination of warps; merging parts is a chain of some 4 us (measured).
@@ -135,6 +155,6 @@ ItemCost saccade::costOfDealtItems(int64_t headDim, int64_t valueDim) {
   cost.merge = mergeClocks;
   cost.rush = 1.1;
   cost.row = 1; // of a few
-  cost.key = 2.0 * double(headDim + valueDim) / bytesPerClock;
+  cost.key = double(bytes * (headDim + valueDim)) / bytesPerClock;
   return cost;
 }

@@ -24,8 +24,9 @@ tile::ScheduleAttr chooseDealtKeys(mlir::MLIRContext *context,
                                    int64_t queryTokens, int64_t sharedBytes,
                                    bool splits);
 
-/// What items of such an entry cost.
-ItemCost costOfDealtItems(int64_t headDim, int64_t valueDim);
+/// What items of such an entry cost, with so many bytes an element of keys and
+/// values.
+ItemCost costOfDealtItems(int64_t headDim, int64_t valueDim, int64_t bytes);
 
 } // namespace saccade
 

@@ -199,8 +199,10 @@ tile::ScheduleAttr saccade::choosePipeline(MLIRContext *context,
 std::optional<ItemCost> saccade::costOfItems(tile::EntryOp entry) {
   tile::ScheduleAttr schedule = entry.getSchedule();
   tile::PipelineAttr pipeline = schedule.getPipeline();
-  int64_t headDim = 0, valueDim = 0;
+  int64_t headDim = 0, valueDim = 0, bytes = 0;
   entry.walk([&](tile::DotOp dot) {
+    Type element = dot.getRhs().getType().getElementType();
+    bytes = std::max<int64_t>(bytes, element.getIntOrFloatBitWidth() / 8);
     if (dot.getTransposed())
       headDim = std::max(headDim, dot.getLhs().getType().getColumns());
     else
@@ -209,7 +211,7 @@ std::optional<ItemCost> saccade::costOfItems(tile::EntryOp entry) {
   if (!pipeline || !headDim || !valueDim)
     return std::nullopt;
   if (schedule.dealsKeys())
-    return costOfDealtItems(headDim, valueDim);
+    return costOfDealtItems(headDim, valueDim, bytes);
   int64_t all = schedule.getWarps() / tile::kGroupWarps;
   auto step = [&](int64_t groups) {
     return stepOf(headDim, valueDim, schedule.getKeys(), groups);

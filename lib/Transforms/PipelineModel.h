@@ -40,7 +40,8 @@ struct PipelineShape {
   int64_t keyBlock = 0;
   /// Registers of a thread beside those of the tiles of one plain softmax.
   int64_t extraRegisters = 0;
-  mlir::Type element;
+  mlir::Type element;     ///< that products take
+  int64_t cacheBytes = 2; ///< of an element of a cache, the largest
 };
 
 /// Registers of a thread that tiles take at a time: logits and results in f32,

@@ -289,3 +289,85 @@ tile.entry @queries_stay_in_shared_memory attend
     } : !s
   }
 }
+
+// -----
+
+// Elements of 8 bits are widened between ldmatrix and the products.
+
+!q = !tile.tile<8x80xf16, #tile.shared<pitch = 64, swizzle = 8, offset = 65536>>
+!k = !tile.tile<16x80xf8E4M3FN, #tile.shared<pitch = 128, swizzle = 8>>
+!v = !tile.tile<16x32xf8E5M2, #tile.shared<pitch = 128, swizzle = 8, offset = 32768>>
+!qs = !tile.pipe<8x80xf16, #tile.shared<pitch = 64, swizzle = 8, offset = 65536>, stages = 2>
+!ks = !tile.pipe<16x80xf8E4M3FN, #tile.shared<pitch = 128, swizzle = 8>, stages = 8>
+!vs = !tile.pipe<16x32xf8E5M2, #tile.shared<pitch = 128, swizzle = 8, offset = 32768>, stages = 8>
+!a = !tile.tile<8x80xf16, #tile.operand<warps = 1, transposed = true, interleaved = true>>
+!s = !tile.tile<8x16xf32, #tile.accumulator<warps = 1, transposed = true>>
+!w = !tile.tile<8x16xf16, #tile.accumulator<warps = 1, transposed = true>>
+!p = !tile.tile<8x16xf16, #tile.operand<warps = 1, transposed = true>>
+!o = !tile.tile<8x32xf32, #tile.accumulator<warps = 1, transposed = true, interleaved = true>>
+!d = !tile.tile<8x32xf32, #tile.accumulator<warps = 2, transposed = true>>
+
+// CHECK-LABEL: llvm.func @bytes_are_widened
+tile.entry @bytes_are_widened attend
+    #tile.items<rows = 8, group = 4, heads = 1, keys = 16, row_block = 0>
+    #tile.schedule<rows = 8, keys = 16, warps = 8, weights = f16,
+                   pipeline = #tile.pipeline<stages = 8, copy = gather, load_registers = 56,
+                                             compute_registers = 168, growth = 0, deal = keys>> {
+^bb0(%words: !tile.words):
+  %qs = tile.pipe gather barriers 98304 : !qs
+  %ks = tile.pipe gather barriers 98336 {dealt} : !ks
+  %vs = tile.pipe gather barriers 98464 {dealt} : !vs
+  %c0 = arith.constant 0 : i32
+  %zero = arith.constant 0.0 : f32
+  %base = tile.word %words[4] : !tile.address
+  %offset = arith.constant 0 : i64
+  %there = arith.constant true
+  tile.roles load 56 {
+  } compute 168 {
+    // Lanes read four neighbours by themselves, five times for 80 columns.
+    // CHECK-NOT: nvvm.ldmatrix
+    // CHECK-COUNT-5: llvm.load {{.*}} {alignment = 8 : i64} : !llvm.ptr<3> -> vector<2xi32>
+    // CHECK-NOT: llvm.load {{.*}} -> vector<2xi32>
+    // CHECK: mbarrier.try_wait
+    %qt = tile.get %qs[%c0] : !qs -> !q
+    %q = tile.convert %qt : !q -> !a
+    %k = tile.get %ks[%c0] : !ks -> !k
+    // Keys: 32 columns of depth at a time, and the last 16.
+    // CHECK: nvvm.ldmatrix {{.*}} layout = #nvvm.mma_layout<row>, num = 4
+    // CHECK-COUNT-4: nvvm.convert.f8x2.to.f16x2 {{.*}}(f8E4M3FN) -> vector<2xf16>
+    // CHECK: nvvm.mma.sync
+    // CHECK-COUNT-4: nvvm.convert.f8x2.to.f16x2
+    // CHECK: nvvm.mma.sync
+    // CHECK: nvvm.ldmatrix {{.*}} num = 4
+    // CHECK-COUNT-2: nvvm.mma.sync
+    // CHECK: nvvm.ldmatrix {{.*}} num = 2
+    // CHECK-NOT: nvvm.prmt
+    // CHECK: nvvm.mma.sync
+    %s = tile.dot %q, %k transposed : !a, !k -> !s
+    %w = tile.map (%s) {
+    ^bb0(%x: f32, %row: i32, %column: i32):
+      %t = arith.truncf %x : f32 to f16
+      tile.yield %t : f16
+    } : (!s) -> !w
+    %p = tile.convert %w : !w -> !p
+    %v = tile.get %vs[%c0] : !vs -> !v
+    %o0 = tile.fill %zero : f32 -> !o
+    // Values: both words of an atom are put in the order of keys.
+    // CHECK: nvvm.ldmatrix {{.*}} layout = #nvvm.mma_layout<col>, num = 4
+    // CHECK-COUNT-2: nvvm.prmt
+    // CHECK-COUNT-4: nvvm.convert.f8x2.to.f16x2 {{.*}}(f8E5M2) -> vector<2xf16>
+    // CHECK: nvvm.mma.sync
+    // CHECK-NOT: nvvm.ldmatrix
+    // CHECK: nvvm.mma.sync
+    %o = tile.dot %p, %v into %o0 : !o : !p, !v -> !o
+    // A lane reads its columns in two halves from each of eight warps.
+    // CHECK-COUNT-16: llvm.load {{.*}} -> vector<2xf32>
+    // CHECK-NOT: llvm.load {{.*}} -> vector<2xf32>
+    %all = tile.combine add %o {tile.exchange = 99328 : i64} : !o -> !d
+    tile.store %all to %base rows {
+    ^bb0(%row: i32):
+      tile.yield %offset, %there : i64, i1
+    } : !d
+    tile.release %vs[%c0] : !vs
+  }
+}

@@ -26,9 +26,9 @@ attn.variant @causal() {{
   }}
 }}
 attn.kernel @decode(%q: !attn.ragged<{heads}x{dim}x{dtype}>,
-                    %kv: !attn.paged<2x{dim}x{dtype}{value}, page = {page}>){hint} {{
+                    %kv: !attn.paged<2x{dim}x{stored}{value}, page = {page}>){hint} {{
   %s = attn.attend @causal() %q, %kv : !attn.ragged<{heads}x{dim}x{dtype}>,
-      !attn.paged<2x{dim}x{dtype}{value}, page = {page}> -> !attn.state<{heads}x{value_dim}>
+      !attn.paged<2x{dim}x{stored}{value}, page = {page}> -> !attn.state<{heads}x{value_dim}>
   %o, %lse = attn.finish @causal() %s : !attn.state<{heads}x{value_dim}>
       -> !attn.ragged<{heads}x{value_dim}x{dtype}>, !attn.lse<{heads}>
   attn.return %o, %lse : !attn.ragged<{heads}x{value_dim}x{dtype}>, !attn.lse<{heads}>
@@ -36,16 +36,19 @@ attn.kernel @decode(%q: !attn.ragged<{heads}x{dim}x{dtype}>,
 """
 
 
-def spec(dim=128, value_dim=None, group=4, page=16, dtype="bf16", tokens=1):
+def spec(
+    dim=128, value_dim=None, group=4, page=16, dtype="bf16", stored=None, tokens=1
+):
     value_dim = value_dim or dim
     value = f", value = {value_dim}" if value_dim != dim else ""
     hint = f"\n    attributes {{attn.query_tokens = {tokens}}}" if tokens else ""
     return SPEC.format(
         heads=2 * group, dim=dim, value=value, value_dim=value_dim, page=page,
-        dtype=dtype, hint=hint,
+        dtype=dtype, stored=stored or dtype, hint=hint,
     )  # fmt: skip
 
 
+E4M3 = "f8E4M3FN"
 CASES = {
     **{f"d{dim}": dict(dim=dim) for dim in (64, 72, 80, 96, 128, 256)},
     "d192_128": dict(dim=192, value_dim=128),
@@ -69,6 +72,25 @@ CASES = {
     "mixed_p1": dict(tokens=None, page=1),
     **{f"mixed_g{group}": dict(tokens=None, group=group) for group in (1, 5, 8, 32)},
     **{f"mixed_d{dim}": dict(tokens=None, dim=dim) for dim in (64, 256)},
+    **{
+        f"e4m3_d{dim}": dict(dim=dim, stored=E4M3)
+        for dim in (64, 80, 112, 128, 192, 256)
+    },
+    **{
+        f"e4m3_g{group}": dict(group=group, stored=E4M3)
+        for group in (1, 5, 8, 16, 24, 32)
+    },
+    **{
+        f"e4m3_f16_g{group}": dict(group=group, dtype="f16", stored=E4M3)
+        for group in (8, 32)
+    },
+    **{f"e4m3_p{page}": dict(page=page, stored=E4M3) for page in (1, 3, 64)},
+    "e4m3_g16_d256": dict(group=16, dim=256, stored=E4M3),
+    "e4m3_p1_d64": dict(page=1, dim=64, stored=E4M3),
+    "e4m3_q4": dict(tokens=4, stored=E4M3),
+    "e5m2": dict(stored="f8E5M2"),
+    "e5m2_p1_f16": dict(page=1, dtype="f16", stored="f8E5M2"),
+    "e5m2_d192_128": dict(dim=192, value_dim=128, stored="f8E5M2"),
 }
 
 
@@ -120,13 +142,20 @@ def registers(ptx):
     return "0 spilled"
 
 
-def report(dim=128, value_dim=None, **shape):
+def report(dim=128, value_dim=None, stored=None, **shape):
     value_dim = value_dim or dim
-    ptx, schedule, threads = compile_ptx(spec(dim, value_dim, **shape))
+    ptx, schedule, threads = compile_ptx(spec(dim, value_dim, stored=stored, **shape))
     rows, keys = int(schedule["rows"]), int(schedule["keys"])
     # Logits: each 16 keys by 16 columns; results: each 16 columns by 16 keys.
     products = (rows // 8) * (keys // 16) * (-(-dim // 16) + -(-value_dim // 16))
     expect("products of a tile", products, len(re.findall(r"mma\.sync", ptx)))
+    # Each lane widens two elements at a time.
+    widened = keys * (dim + value_dim) // 64 if stored else 0
+    expect(
+        "conversions of 8 bits",
+        widened,
+        len(re.findall(r"cvt\.rn\.f16x2\.e[45]m", ptx)),
+    )
     tma = schedule["copy"] == "tma"
     expect("copies by tensor maps", tma, "cp.async.bulk.tensor" in ptx)
     expect("copies of 16 bytes", not tma, "cp.async.cg" in ptx)

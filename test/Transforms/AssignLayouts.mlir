@@ -258,3 +258,115 @@ tile.entry @many_rows_leave_no_room attend
   %o = tile.dot %p, %k into %o0 : !tile.tile<32x128xf32>
       : !tile.tile<32x16xbf16>, !tile.tile<16x128xbf16> -> !tile.tile<32x128xf32>
 }
+
+// -----
+
+// 8-bit keys meet queries whose columns lie as theirs, and values make results
+// whose columns lie as theirs, until these are combined.
+// CHECK-LABEL: tile.entry @bytes_are_interleaved
+tile.entry @bytes_are_interleaved attend
+    #tile.items<rows = 8, group = 1, heads = 1, keys = 32, row_block = 0>
+    #tile.schedule<rows = 8, keys = 32, warps = 8, weights = f16,
+    pipeline = #tile.pipeline<stages = 8, copy = tma, load_registers = 56, compute_registers = 224, growth = 8, deal = keys>> {
+^bb0(%words: !tile.words):
+  %base = tile.word %words[4] : !tile.address
+  %there = arith.constant true
+  %offset = arith.constant 0 : i64
+  %zero = arith.constant 0.0 : f32
+  %c0 = arith.constant 0 : i32
+  %c1 = arith.constant 1 : i32
+  %n = arith.constant 8 : i32
+  %stored = tile.load %base rows {
+  ^bb0(%row: i32):
+    tile.yield %offset, %there : i64, i1
+  } : !tile.tile<8x128xbf16>
+  %empty = tile.fill %zero : f32 -> !tile.tile<8x128xf32>
+  // CHECK: tile.convert {{.*}} -> <8x128xbf16, #tile.operand<warps = 1, transposed = true, interleaved = true>>
+  %q = tile.map (%stored) {
+  ^bb0(%a: bf16, %row: i32, %column: i32):
+    %x = arith.extf %a : bf16 to f32
+    %h = arith.truncf %x : f32 to f16
+    tile.yield %h : f16
+  } : (!tile.tile<8x128xbf16>) -> !tile.tile<8x128xf16>
+  // CHECK: scf.for {{.*}} -> (!tile.tile<8x128xf32, #tile.accumulator<warps = 1, transposed = true, interleaved = true>>)
+  // CHECK-NOT: tile.map {{.*}}bf16
+  %o = scf.for %i = %c0 to %n step %c1 iter_args(%old = %empty) -> (!tile.tile<8x128xf32>) : i32 {
+    %k = tile.load %base rows {
+    ^bb0(%row: i32):
+      tile.yield %offset, %there : i64, i1
+    } : !tile.tile<32x128xf8E4M3FN>
+    // CHECK: tile.dot {{.*}} transposed : <8x128xf16, #tile.operand<warps = 1, transposed = true, interleaved = true>>, <32x128xf8E4M3FN, #tile.shared<pitch = 128, swizzle = 8>> -> <8x32xf32, #tile.accumulator<warps = 1, transposed = true>>
+    %s = tile.dot %q, %k transposed
+        : !tile.tile<8x128xf16>, !tile.tile<32x128xf8E4M3FN> -> !tile.tile<8x32xf32>
+    %p = tile.map (%s) {
+    ^bb0(%a: f32, %row: i32, %column: i32):
+      %w = arith.truncf %a : f32 to f16
+      tile.yield %w : f16
+    } : (!tile.tile<8x32xf32>) -> !tile.tile<8x32xf16>
+    %next = tile.dot %p, %k into %old : !tile.tile<8x128xf32>
+        : !tile.tile<8x32xf16>, !tile.tile<32x128xf8E4M3FN> -> !tile.tile<8x128xf32>
+    scf.yield %next : !tile.tile<8x128xf32>
+  }
+  // CHECK: tile.combine add {{.*}} -> <8x128xf32, #tile.accumulator<warps = 8, transposed = true>>
+  %all = tile.combine add %o : !tile.tile<8x128xf32> -> !tile.tile<8x128xf32>
+  tile.store %all to %base rows {
+  ^bb0(%row: i32):
+    tile.yield %offset, %there : i64, i1
+  } : !tile.tile<8x128xf32>
+}
+
+// -----
+
+// 24 rows leave no room for converted queries beside 32 keys: each product
+// converts them anew.
+// CHECK-LABEL: tile.entry @bytes_for_many_rows
+tile.entry @bytes_for_many_rows attend
+    #tile.items<rows = 24, group = 1, heads = 1, keys = 32, row_block = 0>
+    #tile.schedule<rows = 24, keys = 32, warps = 8, weights = f16,
+    pipeline = #tile.pipeline<stages = 8, copy = tma, load_registers = 56, compute_registers = 224, growth = 8, deal = keys>> {
+^bb0(%words: !tile.words):
+  %base = tile.word %words[4] : !tile.address
+  %there = arith.constant true
+  %offset = arith.constant 0 : i64
+  %zero = arith.constant 0.0 : f32
+  %c0 = arith.constant 0 : i32
+  %c1 = arith.constant 1 : i32
+  %n = arith.constant 8 : i32
+  %stored = tile.load %base rows {
+  ^bb0(%row: i32):
+    tile.yield %offset, %there : i64, i1
+  } : !tile.tile<24x128xbf16>
+  %empty = tile.fill %zero : f32 -> !tile.tile<24x128xf32>
+  // CHECK-NOT: tile.convert
+  %q = tile.map (%stored) {
+  ^bb0(%a: bf16, %row: i32, %column: i32):
+    %x = arith.extf %a : bf16 to f32
+    %h = arith.truncf %x : f32 to f16
+    tile.yield %h : f16
+  } : (!tile.tile<24x128xbf16>) -> !tile.tile<24x128xf16>
+  // CHECK: scf.for {{.*}} -> (!tile.tile<24x128xf32, #tile.accumulator<warps = 1, transposed = true, interleaved = true>>)
+  // CHECK: tile.convert {{.*}} -> <24x128xbf16, #tile.operand<warps = 1, transposed = true, interleaved = true>>
+  %o = scf.for %i = %c0 to %n step %c1 iter_args(%old = %empty) -> (!tile.tile<24x128xf32>) : i32 {
+    %k = tile.load %base rows {
+    ^bb0(%row: i32):
+      tile.yield %offset, %there : i64, i1
+    } : !tile.tile<32x128xf8E4M3FN>
+    // CHECK: tile.dot {{.*}} transposed : <24x128xf16, #tile.operand<warps = 1, transposed = true, interleaved = true>>, <32x128xf8E4M3FN, #tile.shared<pitch = 128, swizzle = 8>> -> <24x32xf32, #tile.accumulator<warps = 1, transposed = true>>
+    %s = tile.dot %q, %k transposed
+        : !tile.tile<24x128xf16>, !tile.tile<32x128xf8E4M3FN> -> !tile.tile<24x32xf32>
+    %p = tile.map (%s) {
+    ^bb0(%a: f32, %row: i32, %column: i32):
+      %w = arith.truncf %a : f32 to f16
+      tile.yield %w : f16
+    } : (!tile.tile<24x32xf32>) -> !tile.tile<24x32xf16>
+    %next = tile.dot %p, %k into %old : !tile.tile<24x128xf32>
+        : !tile.tile<24x32xf16>, !tile.tile<32x128xf8E4M3FN> -> !tile.tile<24x128xf32>
+    scf.yield %next : !tile.tile<24x128xf32>
+  }
+  // CHECK: tile.combine add {{.*}} -> <24x128xf32, #tile.accumulator<warps = 8, transposed = true>>
+  %all = tile.combine add %o : !tile.tile<24x128xf32> -> !tile.tile<24x128xf32>
+  tile.store %all to %base rows {
+  ^bb0(%row: i32):
+    tile.yield %offset, %there : i64, i1
+  } : !tile.tile<24x128xf32>
+}

@@ -71,7 +71,7 @@ attn.kernel @large_group(%q: !attn.ragged<16x128xbf16>, %kv: !attn.ragged<1x128x
 
 // -----
 
-// CHECK: error: 'attn.kernel' op expects caches of 16-bit elements on the GPU, but argument #1 is '!attn.paged<8x64xf8E4M3FN, page = 16>'
+// CHECK: error: 'attn.kernel' op expects caches of 16-bit elements on the GPU, but argument #1 is '!attn.paged<8x64xf8E4M3FN, page = 16>'; 8 bits take a schedule of few rows that deals keys to warps, with weights of f16, and no attn.append
 attn.variant @all() {
 }
 attn.kernel @bytes(%q: !attn.ragged<8x64xbf16>, %kv: !attn.paged<8x64xf8E4M3FN, page = 16>) {
@@ -90,4 +90,17 @@ attn.kernel @second_alone(%q: !attn.ragged<8x64xbf16>, %kv: !attn.ragged<8x64xbf
   %s = attn.attend @all() %q, %kv : !attn.ragged<8x64xbf16>, !attn.ragged<8x64xbf16> -> !attn.state<8x64>
   %o = attn.finish @all() %s : !attn.state<8x64> -> !attn.ragged<8x64xbf16>
   attn.return %o : !attn.ragged<8x64xbf16>
+}
+
+// -----
+
+// CHECK: error: 'attn.kernel' op expects caches of 16-bit elements on the GPU, but argument #1 is '!attn.ragged<8x128xf8E5M2>'; 8 bits take
+attn.variant @all() {
+}
+attn.kernel @weights(%q: !attn.ragged<8x128xbf16>, %kv: !attn.ragged<8x128xf8E5M2>)
+    schedule = #tile.schedule<rows = 8, keys = 32, warps = 8, weights = bf16,
+    pipeline = #tile.pipeline<stages = 8, copy = tma, load_registers = 56, compute_registers = 208, growth = 8, deal = keys>> {
+  %s = attn.attend @all() %q, %kv : !attn.ragged<8x128xbf16>, !attn.ragged<8x128xf8E5M2> -> !attn.state<8x128>
+  %o = attn.finish @all() %s : !attn.state<8x128> -> !attn.ragged<8x128xbf16>
+  attn.return %o : !attn.ragged<8x128xbf16>
 }

@@ -23,8 +23,8 @@ def test_a_gpu_is_there():
 def compare(case, name, device, **options):
     if device == "cuda" and case.element == "f32":
         pytest.skip("f32 kernels run on the CPU only")
-    if device == "cuda" and any(cache.keys.itemsize == 1 for cache in case.caches):
-        pytest.skip("kernels over 8-bit caches run on the CPU only")
+    if device == "cuda" and name == "append_fp8":
+        pytest.skip("nothing rounds to 8 bits on the GPU")
     want = reference(case)
     rounds = name in ROUNDING and device == "cuda"
     limit = metrics.ROUNDED_LSE_LIMIT if rounds else metrics.LSE_LIMIT

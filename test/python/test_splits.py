@@ -18,6 +18,8 @@ CTAS = 61  # no divisor of anything
 def split(name, device):
     if device == "cuda" and name == "encoder":
         pytest.skip("f32 kernels run on the CPU only")
+    if device == "cuda" and name == "append_fp8":
+        pytest.skip("nothing rounds to 8 bits on the GPU")
     return scenario(name, 40, requests=2, longest=700)
 
 
