@@ -44,17 +44,6 @@ def one_launch(batch, kernel):
     return make
 
 
-def checked(batch, candidate) -> float:
-    """Its error; raises if the result is wrong or not repeatable."""
-    first = candidate.output().clone()
-    error = batch.error(first)
-    if error > ERROR:
-        raise ArithmeticError(f"an error of {error:.1e}")
-    if not batch.torch.equal(first, candidate.output()):
-        raise ArithmeticError("two runs differ")
-    return error
-
-
 def reason(problem: Exception) -> str:
     lines = str(problem).strip().splitlines() or [""]
     return f"{type(problem).__name__}: {lines[0]}"[:200]
@@ -141,7 +130,7 @@ class Bench:
         try:
             ours, kernels = compile(batch)
             for name, make in ours.items():
-                error = checked(batch, make(0))
+                error = peers.checked(batch, make(0), ERROR)
                 figures.setdefault("error", error)
                 makers[name] = make
             figures["entries"] = [e for k in kernels for e in k.explain()["entries"]]
@@ -201,7 +190,7 @@ class Bench:
                 if isinstance(kernel, Exception):
                     raise kernel
                 make = one_launch(batch, kernel)
-                checked(batch, make(0))
+                peers.checked(batch, make(0), ERROR)
                 makers[name] = make
             except (saccade.Error, ArithmeticError) as problem:
                 refused[name] = reason(problem)

@@ -21,6 +21,17 @@ class Candidate:
         return self.tokens_first(self.call())
 
 
+def checked(batch, candidate: Candidate, limit: float) -> float:
+    """Its error; raises if the result is wrong or not repeatable."""
+    first = candidate.output().clone()
+    error = batch.error(first)
+    if error > limit:
+        raise ArithmeticError(f"an error of {error:.1e}")
+    if not batch.torch.equal(first, candidate.output()):
+        raise ArithmeticError("two runs differ")
+    return error
+
+
 class Refused(Exception):
     """A peer does not compute such a case."""
 

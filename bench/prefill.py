@@ -63,17 +63,6 @@ def ours(batch, **options):
     ), kernel
 
 
-def checked(batch, candidate) -> float:
-    """Its error; raises if the result is wrong or not repeatable."""
-    first = candidate.output().clone()
-    error = batch.error(first)
-    if error > ERROR:
-        raise ArithmeticError(f"an error of {error:.1e}")
-    if not batch.torch.equal(first, candidate.output()):
-        raise ArithmeticError("two runs differ")
-    return error
-
-
 class Bench:
     def __init__(self, torch, options):
         self.torch, self.options = torch, options
@@ -116,7 +105,7 @@ class Bench:
         calls = {}
         for name, candidate in candidates.items():
             try:
-                checked(batch, candidate)
+                peers.checked(batch, candidate, ERROR)
                 calls[name] = candidate.call
             except (saccade.Error, ArithmeticError) as problem:
                 refused[name] = str(problem).splitlines()[0]
@@ -135,7 +124,7 @@ class Bench:
     def table(self, key, case) -> None:
         batch = self.batch(case)
         candidate, kernel = ours(batch, schedule=self.options.schedule)
-        error = checked(batch, candidate)
+        error = peers.checked(batch, candidate, ERROR)
         others, absent = peers.gather(batch, self.options.peers, ERROR)
         calls = {name: other.call for name, other in others.items()}
         times = self.timer.measure(
