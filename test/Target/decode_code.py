@@ -6,17 +6,15 @@ one of four loading warps. Prints a line for each kernel: schedule, products of 
 registers, or what was expected and not found.
 """
 
-import concurrent.futures
+import functools
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-PTXAS = os.environ.get("PTXAS") or shutil.which("ptxas")
+from kernel_code import PTXAS, Unexpected, expect, run
 
 SPEC = """
 attn.variant @causal() {{
@@ -94,15 +92,6 @@ CASES = {
 }
 
 
-class Unexpected(Exception):
-    """What was expected, then what came."""
-
-
-def expect(what, wanted, got):
-    if wanted != got:
-        raise Unexpected(f"expects {what} to be {wanted}, but got {got}")
-
-
 def compile_ptx(text):
     """PTX of a spec's entry for few rows, the schedule of that, and its threads."""
     done = subprocess.run(
@@ -166,18 +155,6 @@ def report(dim=128, value_dim=None, stored=None, **shape):
     return f"{shape}: {products} products, {registers(ptx)}"
 
 
-def main():
-    failed = 0
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        running = {name: pool.submit(report, **case) for name, case in CASES.items()}
-        for name, future in running.items():
-            try:
-                print(f"{name} -> {future.result()}", flush=True)
-            except Unexpected as reason:
-                failed += 1
-                print(f"{name} -> FAILED: {reason}", flush=True)
-    print(f"{len(CASES) - failed} kernels as they should be, {failed} not")
-    return 1 if failed else 0
-
-
-sys.exit(main())
+sys.exit(
+    run({name: (functools.partial(report, **case),) for name, case in CASES.items()})
+)

@@ -9,7 +9,6 @@ Prints a line for each kernel: what was counted, or what was expected and not fo
 """
 
 import collections
-import concurrent.futures
 import dataclasses
 import json
 import os
@@ -22,9 +21,9 @@ from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(SOURCE / "bench"))
+from kernel_code import PTXAS, Unexpected, expect, run  # noqa: E402
 from prefill_cases import TABLE, Case  # noqa: E402
 
-PTXAS = os.environ.get("PTXAS") or shutil.which("ptxas")
 NVDISASM = os.environ.get("NVDISASM") or shutil.which("nvdisasm")
 REGISTERS = 65536  # of a multiprocessor
 # Bytes that a thread may spill where 128 threads gather rows that they do not copy
@@ -57,15 +56,6 @@ def cases():
         case = more[name]
         found[f"{name}_f16"] = (case, case.spec().replace("bf16", "f16"))
     return found
-
-
-class Unexpected(Exception):
-    """What was expected, then what came."""
-
-
-def expect(what, wanted, got):
-    if wanted != got:
-        raise Unexpected(f"expects {what} to be {wanted}, but got {got}")
 
 
 def compile_ptx(spec, disabled=()):
@@ -206,17 +196,7 @@ def main(arguments):
                 jobs[title] = (report_without, found[name][1], off)
     else:
         jobs = {name: (report, *pair) for name, pair in found.items()}
-    failed = 0
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        running = {name: pool.submit(*job) for name, job in jobs.items()}
-        for name, future in running.items():
-            try:
-                print(f"{name} -> {future.result()}", flush=True)
-            except Unexpected as reason:
-                failed += 1
-                print(f"{name} -> FAILED: {reason}", flush=True)
-    print(f"{len(jobs) - failed} kernels as they should be, {failed} not")
-    return 1 if failed else 0
+    return run(jobs)
 
 
 sys.exit(main(sys.argv[1:]))
