@@ -177,10 +177,8 @@ struct Memory {
         if (isTransposing(use))
           std::swap(major, minor);
         Place<int64_t> first = ldmatrixRow(use, 8 * i + major);
-        int64_t panel = column / layout.panelColumns();
-        int64_t at = layout.byteInPanel(first.row, first.column);
-        at ^= column % layout.panelColumns() / layout.elementsPerChunk() * 16;
-        at += panel * layout.panelBytes() + row * layout.pitch();
+        int64_t at =
+            addressOf(layout.byteInPanel(first.row, first.column), row, column);
         word[e] = bytes.at(at + 2 * minor);
       }
       words.push_back(word);
