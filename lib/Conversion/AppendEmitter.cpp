@@ -22,9 +22,7 @@ static Value emitQuantized(ImplicitLocOpBuilder &b, Value tile,
   return emitMap(
       b, type.withElementType(element), tile,
       [&](ImplicitLocOpBuilder &b, ValueRange x, Scalar, Scalar) -> Value {
-        Value wide = x[0];
-        if (!wide.getType().isF32())
-          wide = arith::ExtFOp::create(b, b.getF32Type(), wide);
+        Value wide = widened(b, x[0]);
         if (scale)
           wide = arith::DivFOp::create(b, wide, scale);
         wide = arith::MinimumFOp::create(b, wide, f32(b, largest));

@@ -83,10 +83,7 @@ static Value emitConverted(ImplicitLocOpBuilder &b, Value tile, Type element) {
   return emitMap(
       b, type.withElementType(element), tile,
       [&](ImplicitLocOpBuilder &b, ValueRange x, Scalar, Scalar) -> Value {
-        Value wide = x[0];
-        if (!wide.getType().isF32())
-          wide = arith::ExtFOp::create(b, b.getF32Type(), wide);
-        return arith::TruncFOp::create(b, element, wide);
+        return arith::TruncFOp::create(b, element, widened(b, x[0]));
       });
 }
 

@@ -88,6 +88,12 @@ inline Scalar i64(mlir::ImplicitLocOpBuilder &b, int64_t c) {
 inline mlir::Value f32(mlir::ImplicitLocOpBuilder &b, float c) {
   return mlir::arith::ConstantOp::create(b, b.getF32FloatAttr(c));
 }
+/// A float as f32.
+inline mlir::Value widened(mlir::ImplicitLocOpBuilder &b, mlir::Value x) {
+  return x.getType().isF32()
+             ? x
+             : mlir::arith::ExtFOp::create(b, b.getF32Type(), x).getResult();
+}
 inline mlir::Value yes(mlir::ImplicitLocOpBuilder &b, bool c = true) {
   return mlir::arith::ConstantIntOp::create(b, b.getI1Type(), c);
 }
