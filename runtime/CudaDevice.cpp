@@ -91,6 +91,16 @@ Status CudaDevice::free(void *memory) const {
                      "cuMemFree");
 }
 
+Status CudaDevice::fill(void *memory, uint32_t word, size_t bytes,
+                        std::string_view what) const {
+  CudaScope scope(*this);
+  SACCADE_TRY(
+      cuda->check(cuda->cuMemsetD32(reinterpret_cast<CUdeviceptr>(memory), word,
+                                    bytes / sizeof(word)),
+                  join("cuMemsetD32 of ", what)));
+  return cuda->check(cuda->cuStreamSynchronize(nullptr), "cuStreamSynchronize");
+}
+
 CudaScope::CudaScope(const CudaDevice &device) : driver(device.driver()) {
   CUcontext current = nullptr;
   if (driver.cuCtxGetCurrent(&current) == CUDA_SUCCESS &&

@@ -29,6 +29,10 @@ public:
 
   Status allocate(size_t bytes, void **memory) const;
   Status free(void *memory) const;
+  /// Sets all words of memory, and waits: streams that read it later may be
+  /// such as do not wait for the default one. `what` names it for messages.
+  Status fill(void *memory, uint32_t word, size_t bytes,
+              std::string_view what) const;
 
 private:
   CudaDevice() = default;

@@ -14,8 +14,6 @@ using namespace saccade::rt;
 
 namespace {
 
-int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 /// Ctas stand in the low bits of their keys in the tree: of equal loads the
 /// lower cta comes first.
 constexpr int kCtaBits = 62 - kCostBits;

@@ -179,16 +179,8 @@ Status SaccadePlan::clearCounters() {
     std::fill_n(counters, memory.counterBytes, 0);
     return SACCADE_OK;
   }
-  CudaScope scope(cuda->device());
-  const CudaDriver &driver = cuda->device().driver();
-  SACCADE_TRY(driver.check(
-      driver.cuMemsetD32(
-          static_cast<CUdeviceptr>(reinterpret_cast<uintptr_t>(counters)), 0,
-          memory.counterBytes / sizeof(int32_t)),
-      "cuMemsetD32 of a plan's counters"));
-  // Runs may be on streams that do not wait for the default one.
-  return driver.check(driver.cuStreamSynchronize(nullptr),
-                      "cuStreamSynchronize");
+  return cuda->device().fill(counters, 0, memory.counterBytes,
+                             "a plan's counters");
 }
 
 Status SaccadePlan::allocate(const SaccadeCapacity &capacity) {

@@ -3,6 +3,7 @@
 // Plans whose lengths lie on the device, and what its kernels find wrong there.
 #include "runtime/Plan.h"
 #include "runtime/Tensor.h"
+#include "runtime/TileCutter.h"
 
 #include <algorithm>
 #include <cmath>
@@ -28,9 +29,7 @@ RangeShape shapeOf(const Manifest &manifest, const Entry &entry,
   shape.ctas = ctas;
   shape.kvHeads = entry.kvHeads;
   shape.group = entry.group;
-  shape.tileRows =
-      std::max(entry.rowsPerItem / entry.group * entry.group, entry.group);
-  shape.tileRows = std::min(shape.tileRows, entry.rowsPerItem);
+  shape.tileRows = static_cast<int32_t>(tileRowsOf(entry));
   shape.leastRows = entry.leastRows;
   shape.mostRows = entry.mostRows;
   bool splits = entry.kind == EntryKind::Attend && entry.isSplittable(manifest);
@@ -50,14 +49,8 @@ RangeShape shapeOf(const Manifest &manifest, const Entry &entry,
 /// Loads what runs inside captures later, and clears what it reports to.
 Status SaccadePlan::prepareDevice() {
   SACCADE_TRY(RuntimeKernels::get(cuda->device(), kernels));
-  CudaScope scope(cuda->device());
-  const CudaDriver &driver = cuda->device().driver();
-  SACCADE_TRY(
-      driver.check(driver.cuMemsetD32(address(errorWord()), ~0u,
-                                      sizeof(uint64_t) / sizeof(uint32_t)),
-                   "cuMemsetD32 of a plan's error word"));
-  return driver.check(driver.cuStreamSynchronize(nullptr),
-                      "cuStreamSynchronize");
+  return cuda->device().fill(errorWord(), ~0u, sizeof(uint64_t),
+                             "a plan's error word");
 }
 
 Status SaccadePlan::checkDeviceBatch(const SaccadeDeviceBatch &source) const {

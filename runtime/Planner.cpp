@@ -11,8 +11,6 @@ using namespace saccade::rt;
 
 namespace {
 
-int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 /// Smaller tiles are tried where they make no more items than this.
 constexpr int64_t kFewItems = 1024;
 /// What they have to gain to be taken.

@@ -8,8 +8,6 @@
 
 using namespace saccade::rt;
 
-static int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 int64_t saccade::rt::tileRowsOf(const Entry &entry) {
   int64_t whole = entry.rowsPerItem / entry.group * entry.group;
   return whole > 0 ? whole : entry.rowsPerItem;

@@ -24,6 +24,8 @@ struct Tile {
   double cost;
 };
 
+inline int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
 /// Rows of a full tile. It ends where a token does, if it can hold one.
 int64_t tileRowsOf(const Entry &entry);
 /// Rows of a tile that so many groups compute; 0 where that is none.
