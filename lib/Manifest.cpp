@@ -92,6 +92,14 @@ static json::Object describeTable(BlockArgument argument) {
       .Case<attn::PerTokenType>([&](auto table) {
         fill("per_token", dtypeOf(table.getElementType()));
       })
+      .Case<attn::TableType>([&](auto table) {
+        Type element = table.getElementType();
+        fill("strided", element.isInteger(64)  ? "i64"
+                        : element.isInteger(8) ? "i8"
+                        : element.isInteger(1) ? "bool"
+                                               : dtypeOf(element));
+        object["rank"] = table.getRank();
+      })
       .Case<attn::BitsType>([&](auto) { fill("bits", "u8"); });
   return object;
 }

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <limits>
 
 using namespace saccade::rt;
 
@@ -288,6 +289,8 @@ private:
     if (!isType(tensor.dtype, slot.dtype))
       return wrong("to be ", nameOf(slot.dtype), ", but got ",
                    nameOf(tensor.dtype));
+    if (slot.table == TableKind::Strided)
+      return bindStrided(slot, tensor);
     if (tensor.ndim != 1)
       return wrong("to have 1 dimension, but got shape ", shapeOf(tensor));
     int64_t size = tensor.shape[0];
@@ -317,8 +320,31 @@ private:
         return wrong("to have ", batch.bitsBytes, " bytes or more, but got ",
                      size);
       break;
+    case TableKind::Strided:
+      break;
     }
     words[slot.word] = reinterpret_cast<uintptr_t>(addressOf(tensor));
+    return SACCADE_OK;
+  }
+
+  /// Any extents and strides; reads are clamped to what is there.
+  Status bindStrided(const Slot &slot, const DLTensor &tensor) {
+    if (tensor.ndim != slot.rank)
+      return wrong("to have ", slot.rank, " dimensions, but got shape ",
+                   shapeOf(tensor));
+    if (elementsOf(tensor) == 0)
+      return wrong("to have extents of 1 or more, but got shape ",
+                   shapeOf(tensor));
+    SACCADE_TRY(checkPlace(tensor, bytesOf(slot.dtype)));
+    words[slot.word] = reinterpret_cast<uintptr_t>(addressOf(tensor));
+    int32_t word = slot.word + SACCADE_TABLE_WORDS;
+    for (int i = 0; i < slot.rank; ++i) {
+      words[word + SACCADE_TABLE_LAST] = std::min<int64_t>(
+          tensor.shape[i] - 1, std::numeric_limits<int32_t>::max());
+      words[word + SACCADE_TABLE_STRIDE] =
+          tensor.shape[i] == 1 ? 0 : strideOf(tensor, i);
+      word += SACCADE_TABLE_DIMENSION_WORDS;
+    }
     return SACCADE_OK;
   }
 

@@ -15,6 +15,7 @@ namespace {
 
 constexpr int32_t kMaxHeads = 1 << 16;
 constexpr int32_t kMaxDim = 1 << 14;
+constexpr int32_t kMaxTableRank = 4;
 /// Array elements are at most this many: far above any kernel, far below a
 /// bomb.
 constexpr size_t kMaxElements = 256;
@@ -84,7 +85,19 @@ void readTable(Fields &fields, Slot &slot) {
       fields.choice<TableKind>("table", {{"per_head", TableKind::PerHead},
                                          {"per_request", TableKind::PerRequest},
                                          {"per_token", TableKind::PerToken},
-                                         {"bits", TableKind::Bits}});
+                                         {"bits", TableKind::Bits},
+                                         {"strided", TableKind::Strided}});
+  if (slot.table == TableKind::Strided) {
+    slot.rank = fields.integer("rank", 1, kMaxTableRank);
+    slot.dtype = fields.choice<DType>("dtype", {{"f32", DType::F32},
+                                                {"f16", DType::F16},
+                                                {"bf16", DType::BF16},
+                                                {"i32", DType::I32},
+                                                {"i64", DType::I64},
+                                                {"i8", DType::I8},
+                                                {"bool", DType::Bool}});
+    return;
+  }
   if (slot.table == TableKind::Bits)
     slot.dtype = fields.choice<DType>("dtype", {{"u8", DType::U8}});
   else
@@ -141,8 +154,8 @@ Slot readSlot(const json &object, std::string path, bool result,
   return slot;
 }
 
-int32_t wordsOf(SlotKind kind) {
-  switch (kind) {
+int32_t wordsOf(const Slot &slot) {
+  switch (slot.kind) {
   case SlotKind::Tensor:
   case SlotKind::Lse:
     return SACCADE_TENSOR_WORDS;
@@ -151,7 +164,7 @@ int32_t wordsOf(SlotKind kind) {
   case SlotKind::Scalar:
     return SACCADE_SCALAR_WORDS;
   case SlotKind::Table:
-    return SACCADE_TABLE_WORDS;
+    return SACCADE_TABLE_WORDS + slot.rank * SACCADE_TABLE_DIMENSION_WORDS;
   case SlotKind::CacheResult:
     break;
   }
@@ -415,7 +428,7 @@ Status saccade::rt::parseManifest(std::string_view text, size_t sections,
       Slot slot =
           readSlot(array[i], join(name, "[", i, "]."), result, manifest, good);
       slot.word = manifest.words;
-      manifest.words += wordsOf(slot.kind);
+      manifest.words += wordsOf(slot);
       if (slot.kind == SlotKind::Cache)
         manifest.caches.push_back(static_cast<int32_t>(i));
       slots.push_back(std::move(slot));
@@ -467,12 +480,16 @@ int32_t saccade::rt::bytesOf(DType dtype) {
   case DType::F32:
   case DType::I32:
     return 4;
+  case DType::I64:
+    return 8;
   case DType::F16:
   case DType::BF16:
     return 2;
   case DType::F8E4M3:
   case DType::F8E5M2:
   case DType::U8:
+  case DType::I8:
+  case DType::Bool:
     return 1;
   }
   return 0;
@@ -480,7 +497,8 @@ int32_t saccade::rt::bytesOf(DType dtype) {
 
 std::string_view saccade::rt::nameOf(DType dtype) {
   constexpr std::string_view names[] = {"f32",    "f16", "bf16", "f8e4m3",
-                                        "f8e5m2", "i32", "u8"};
+                                        "f8e5m2", "i32", "u8",   "i64",
+                                        "i8",     "bool"};
   return names[static_cast<int>(dtype)];
 }
 

@@ -20,8 +20,8 @@ namespace saccade::rt {
 enum class SlotKind { Tensor, Cache, Scalar, Table, Lse, CacheResult };
 enum class Role { None, Query, NewKey, NewValue };
 enum class Layout { Dense, Ragged, Paged, BlockSparse };
-enum class DType { F32, F16, BF16, F8E4M3, F8E5M2, I32, U8 };
-enum class TableKind { PerHead, PerRequest, PerToken, Bits };
+enum class DType { F32, F16, BF16, F8E4M3, F8E5M2, I32, U8, I64, I8, Bool };
+enum class TableKind { PerHead, PerRequest, PerToken, Bits, Strided };
 
 /// An argument or a result. Fields that its kind does not have are zero.
 struct Slot {
@@ -38,6 +38,7 @@ struct Slot {
   int32_t page = 0;      ///< tokens of a page
   int32_t blockRows = 0; ///< query tokens of a row block
   int32_t blockKeys = 0; ///< keys of a key block
+  int32_t rank = 0;      ///< of a strided table
   int32_t argument = -1; ///< of a cache result: the cache that it is
   int32_t word = 0;      ///< index of its first word
 };

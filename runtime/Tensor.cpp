@@ -8,6 +8,8 @@ using namespace saccade::rt;
 
 /// DLDataTypeCodes since DLPack 1.1; older headers lack them.
 static constexpr int kFloat8E4M3FN = 10, kFloat8E5M2 = 12;
+/// Since 0.8, as frameworks write it.
+static constexpr int kBool = 6;
 
 std::string saccade::rt::nameOf(DLDevice device) {
   switch (device.device_type) {
@@ -35,6 +37,8 @@ std::string saccade::rt::nameOf(DLDataType type) {
     return join("f", int(type.bits), lanes);
   case kDLBfloat:
     return join("bf", int(type.bits), lanes);
+  case kBool:
+    return join("bool", lanes);
   case kFloat8E4M3FN:
     return join("f8e4m3", lanes);
   case kFloat8E5M2:
@@ -66,7 +70,11 @@ bool saccade::rt::isType(DLDataType type, DType dtype) {
   case DType::F8E5M2:
     return type.code == kFloat8E5M2 || type.code == kDLUInt;
   case DType::I32:
+  case DType::I64:
+  case DType::I8:
     return type.code == kDLInt;
+  case DType::Bool:
+    return type.code == kBool || type.code == kDLUInt;
   case DType::U8:
     return type.code == kDLUInt;
   }

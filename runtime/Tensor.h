@@ -22,7 +22,7 @@ std::string nameOf(DLDataType type);
 std::string shapeOf(const DLTensor &tensor);
 
 /// Whether a tensor of `type` may stand for one of `dtype`: floats of 8 bits
-/// are taken as bytes, too, as which frameworks keep them.
+/// and booleans are taken as bytes, too, as which frameworks keep them.
 bool isType(DLDataType type, DType dtype);
 
 /// Whether code on `device` may follow pointers of a tensor on `where`: the

@@ -39,6 +39,7 @@ inline constexpr int64_t kHeadDimMultiple = 8;
 inline constexpr int64_t kRowBytesMultiple = 16;
 inline constexpr int64_t kMaxPage = 65536;
 inline constexpr int64_t kMaxBlock = 65536;
+inline constexpr int64_t kMaxTableRank = 4;
 inline constexpr int64_t kMaxArguments = 32;
 inline constexpr int64_t kMaxResults = 16;
 

@@ -320,6 +320,52 @@ LogicalResult PerTokenType::verify(ErrorFn emitError, Type element) {
   return verifyEntry(emitError, element);
 }
 
+Type TableType::parse(AsmParser &parser) {
+  SMLoc loc = parser.getCurrentLocation();
+  SmallVector<int64_t> shape;
+  Type element;
+  if (parser.parseLess() ||
+      parser.parseDimensionList(shape, /*allowDynamic=*/true) ||
+      parser.parseType(element) || parser.parseGreater())
+    return {};
+  for (int64_t extent : shape)
+    if (!ShapedType::isDynamic(extent)) {
+      parser.emitError(loc, "expects ? for the extents of a table, but got ")
+          << extent;
+      return {};
+    }
+  return parser.getChecked<TableType>(loc, parser.getContext(), shape.size(),
+                                      element);
+}
+
+void TableType::print(AsmPrinter &printer) const {
+  printer << '<';
+  for (int64_t i = 0; i < getRank(); ++i)
+    printer << "?x";
+  printer << getElementType() << '>';
+}
+
+LogicalResult TableType::verify(ErrorFn emitError, int64_t rank, Type element) {
+  if (rank < 1 || rank > kMaxTableRank)
+    return emitError() << "expects a table to have 1 to " << kMaxTableRank
+                       << " dimensions, but got " << rank;
+  if (element.isF32() || element.isF16() || element.isBF16() ||
+      element.isSignlessInteger(32) || element.isSignlessInteger(64) ||
+      element.isSignlessInteger(8) || element.isSignlessInteger(1))
+    return success();
+  return emitError() << "expects entries of a table to be f32, f16, bf16, i32, "
+                        "i64, i8 or i1, but got "
+                     << element;
+}
+
+Type TableType::getReadType() {
+  Builder builder(getContext());
+  if (isa<FloatType>(getElementType()))
+    return builder.getF32Type();
+  return getElementType().isInteger(1) ? builder.getI1Type()
+                                       : builder.getI32Type();
+}
+
 //===----------------------------------------------------------------------===//
 // Generated
 //===----------------------------------------------------------------------===//

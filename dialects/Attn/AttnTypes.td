@@ -157,15 +157,35 @@ def Attn_BitsType : Attn_Type<"Bits", "bits"> {
   }];
 }
 
+def Attn_TableType : Attn_Type<"Table", "table"> {
+  let summary = "a tensor of 1 to 4 dimensions, read by any indices";
+  let description = [{
+    A `?` for each dimension: extents and strides are those of the tensor that a call
+    gives, any of either (a stride of 0 repeats an entry). Entries are f32, f16, bf16,
+    i32, i64, i8, or i1 (a byte each, of which any but 0 is true). Reads give f32 of the
+    floats, i32 of the integers (the low half of i64), i1 of i1.
+
+    Example: `!attn.table<?x?xbf16>`, `!attn.table<?xi64>`
+  }];
+  let parameters = (ins "int64_t":$rank, "::mlir::Type":$elementType);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// What a read gives.
+    ::mlir::Type getReadType();
+  }];
+}
+
 def Attn_AnyLayout : Type<CPred<"::llvm::isa<::saccade::attn::LayoutType>($_self)">,
                           "layout", "::saccade::attn::LayoutType">;
 def Attn_TokenLayout : AnyTypeOf<[Attn_RaggedType, Attn_DenseType],
                                  "ragged or dense layout", "::saccade::attn::LayoutType">;
 def Attn_AnyScale : AnyTypeOf<[F32, Attn_PerHeadType], "f32 or a table over KV heads">;
 def Attn_AnyTable : AnyTypeOf<[Attn_PerHeadType, Attn_PerRequestType,
-                               Attn_PerTokenType, Attn_BitsType], "table">;
+                               Attn_PerTokenType, Attn_BitsType, Attn_TableType],
+                              "table">;
 def Attn_AnyParameter
     : AnyTypeOf<[F32, I32, Attn_PerHeadType, Attn_PerRequestType, Attn_PerTokenType,
-                 Attn_BitsType], "f32, i32 or a table">;
+                 Attn_BitsType, Attn_TableType], "f32, i32 or a table">;
 
 #endif // SACCADE_ATTN_TYPES_TD

@@ -14,7 +14,8 @@ using namespace saccade::attn;
 
 bool saccade::attn::isParameterType(Type type) {
   return type.isF32() || type.isInteger(32) ||
-         isa<PerHeadType, PerRequestType, PerTokenType, BitsType>(type);
+         isa<PerHeadType, PerRequestType, PerTokenType, BitsType, TableType>(
+             type);
 }
 
 //===----------------------------------------------------------------------===//
@@ -194,6 +195,10 @@ LogicalResult ReadOp::inferReturnTypes(MLIRContext *context,
         types.push_back(IntegerType::get(context, 1));
         return success();
       })
+      .Case([&](TableType table) {
+        types.push_back(table.getReadType());
+        return success();
+      })
       .Default([&](Type type) {
         return emitOptionalError(location, "expects a table to read, but got ",
                                  type);
@@ -214,14 +219,16 @@ static bool isPosition(Value value, Position position) {
 }
 
 LogicalResult ReadOp::verify() {
-  size_t expected = isa<BitsType>(getTable().getType())       ? 3
+  auto table = dyn_cast<TableType>(getTable().getType());
+  size_t expected = table                                     ? table.getRank()
+                    : isa<BitsType>(getTable().getType())     ? 3
                     : isa<PerTokenType>(getTable().getType()) ? 2
                                                               : 1;
   if (getIndices().size() != expected) // 1
     return emitOpError("expects ")
            << expected << " indices into " << getTable().getType()
            << ", but got " << getIndices().size();
-  if (!isa<PerHeadType>(getTable().getType()) && // 2
+  if (!isa<PerHeadType, TableType>(getTable().getType()) && // 2
       !isPosition(getIndices().front(), Position::request))
     return emitOpError("expects the body's request as the first index into ")
            << getTable().getType();

@@ -219,7 +219,9 @@ def Attn_ReadOp : Attn_Op<"read", [
   let description = [{
     `per_head[head]`, `per_request[request]`, `per_token[request, position]` give the
     element type; `bits[request, row, key]` gives i1, where row is the query's place
-    among the request's queries. An index out of range is clamped to the table.
+    among the request's queries. A `table` takes as many indices as it has dimensions,
+    of any meaning, and gives f32, i32 or i1. An index out of range is clamped to the
+    table, in each dimension on its own.
 
     Example:
 
@@ -238,7 +240,7 @@ def Attn_ReadOp : Attn_Op<"read", [
 
     Constraints:
     1. As many indices as the table has.
-    2. Where the first index is a request, it is the body's own.
+    2. Where the table is over requests, the first index is the body's own request.
   }];
   let arguments = (ins Attn_AnyTable:$table, Variadic<I32>:$indices);
   let results = (outs AnyType:$result);

@@ -96,7 +96,7 @@ def Tile_LookupOp : Tile_Op<"lookup", [Pure]> {
     lists and variant tables are read so.
   }];
   let arguments = (ins Tile_AddressType:$base, I64:$offset);
-  let results = (outs AnyTypeOf<[I8, I32, I64, F32]>:$result);
+  let results = (outs AnyTypeOf<[I8, I16, I32, I64, F32]>:$result);
   let assemblyFormat = "$base `[` $offset `]` attr-dict `:` type($result)";
 }
 

@@ -43,6 +43,9 @@
  *        "table": "per_head" | "per_request" | "per_token" | "bits",
  *        "dtype": "f32" | "i32" | "u8",
  *        "heads"?: 32   (per_head: query heads, or KV heads for scales)}
+ *       {"kind": "table", "name": "bias", "table": "strided",
+ *        "rank": 1..4,
+ *        "dtype": "f32" | "f16" | "bf16" | "i32" | "i64" | "i8" | "bool"}
  *     results    in the order of attn.return, each one of
  *       {"kind": "tensor", "name": "o", "layout", "heads", "dim", "dtype",
  *        "order"?}
@@ -113,7 +116,8 @@
  *
  * Words (KernelABI.h): the header's, then those of the arguments in order, then
  * those of the results: tensor and lse SACCADE_TENSOR_WORDS, cache
- * SACCADE_CACHE_WORDS, scalar and table one, a cache result none.
+ * SACCADE_CACHE_WORDS, scalar and table one, a strided table
+ * SACCADE_TABLE_DIMENSION_WORDS more for each dimension, a cache result none.
  */
 #ifndef SACCADE_BLOB_H
 #define SACCADE_BLOB_H

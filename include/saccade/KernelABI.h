@@ -83,7 +83,7 @@ typedef struct SaccadeSegment {
  * the words of every argument and result of the attn.kernel in signature order
  * (arguments, then results of attn.return). Pointers are device or host
  * addresses as the target requires; strides are in elements; the innermost
- * stride is 1. A GPU entry receives the block by value, a CPU entry by address.
+ * stride of what is not a table is 1. A GPU entry receives the block by value, a CPU entry by address.
  *
  * Behind the words of a GPU entry may lie tensor maps (PTX ISA, "Tensor-map"),
  * of SACCADE_TENSOR_MAP_WORDS words each, from a word on that is a multiple of
@@ -141,8 +141,16 @@ enum { SACCADE_TENSOR_MAP_WORDS = 16 };
 /* A scalar: f32 bits or i32 in the low half. */
 enum { SACCADE_SCALAR_WORDS = 1 };
 
-/* A table (per-head, per-request, per-token, packed bits): its address. */
-enum { SACCADE_TABLE_WORDS = 1 };
+/* A table (per-head, per-request, per-token, packed bits): its address. A general
+ * table of some rank: its address, then for each dimension the last index (its
+ * extent - 1, at most 2^31 - 1) and the stride. Indices are clamped to the last,
+ * and offsets counted in 64 bits. */
+enum {
+  SACCADE_TABLE_WORDS = 1,
+  SACCADE_TABLE_LAST = 0,   /* of the words of a dimension */
+  SACCADE_TABLE_STRIDE = 1,
+  SACCADE_TABLE_DIMENSION_WORDS = 2
+};
 
 /* A CPU entry: runs the items of one cta, [cta_begin[cta], cta_begin[cta+1]).
  * Entries are re-entrant; ctas may run in parallel. */

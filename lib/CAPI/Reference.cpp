@@ -51,6 +51,7 @@ private:
   Rows readRows(const DLTensor &tensor, attn::LayoutType type, bool values,
                 bool isCache, int half = -1);
   Table readTable(const DLTensor &tensor, Type type);
+  Table readStrided(const DLTensor &tensor, attn::TableType type);
   std::vector<int32_t> readList(const DLTensor *tensor);
   Cache readCache(attn::LayoutType type, const SaccadeArgument &given);
   void readLengths(attn::LayoutType type, const SaccadeCacheBatch &given,
@@ -63,7 +64,7 @@ private:
 } // namespace
 
 /// The codes of these in DLPack since 1.1; older headers lack them.
-static constexpr int kE4M3 = 10, kE5M2 = 12;
+static constexpr int kE4M3 = 10, kE5M2 = 12, kBool = 6;
 
 Element Reader::elementOf(const DLTensor &tensor) {
   DLDataType type = tensor.dtype;
@@ -84,10 +85,15 @@ Element Reader::elementOf(const DLTensor &tensor) {
     return Element::f8e5m2;
   if (is(kDLInt, 32))
     return Element::i32;
-  if (is(kDLUInt, 8))
+  if (is(kDLInt, 64))
+    return Element::i64;
+  if (is(kDLInt, 8))
+    return Element::i8;
+  if (is(kDLUInt, 8) || is(kBool, 8))
     return Element::u8;
   return error<Element>(
-      "expects elements to be f32, f16, bf16, f8e4m3, f8e5m2, i32 or u8");
+      "expects elements to be f32, f16, bf16, f8e4m3, f8e5m2, "
+      "i64, i32, i8, u8 or bool");
 }
 
 static Element elementOf(Type type) {
@@ -95,6 +101,12 @@ static Element elementOf(Type type) {
       .Case([](Float32Type) { return Element::f32; })
       .Case([](Float16Type) { return Element::f16; })
       .Case([](BFloat16Type) { return Element::bf16; })
+      .Case([](IntegerType integer) {
+        return integer.getWidth() == 64   ? Element::i64
+               : integer.getWidth() == 32 ? Element::i32
+               : integer.getWidth() == 8  ? Element::i8
+                                          : Element::u8;
+      })
       .Case([](Float8E4M3FNType) { return Element::f8e4m3; })
       .Case([](Float8E5M2Type) { return Element::f8e5m2; });
 }
@@ -158,7 +170,26 @@ Rows Reader::readRows(const DLTensor &tensor, attn::LayoutType type,
   return rows;
 }
 
+Table Reader::readStrided(const DLTensor &tensor, attn::TableType type) {
+  Table table{dataOf(tensor), ::elementOf(type.getElementType()), 1, {}, {}};
+  if (tensor.ndim != type.getRank())
+    return error<Table>("expects a table to have " + Twine(type.getRank()) +
+                        " dimensions, but got " + Twine(tensor.ndim));
+  if (elementOf(tensor) != table.element)
+    return error<Table>("expects a table's elements to be those of its type");
+  for (int axis = 0; axis < tensor.ndim; ++axis) {
+    table.extents.push_back(tensor.shape[axis]);
+    table.strides.push_back(strideOf(tensor, axis));
+    table.size *= tensor.shape[axis];
+  }
+  if (table.size == 0)
+    return error<Table>("expects a table to have extents of 1 or more");
+  return table;
+}
+
 Table Reader::readTable(const DLTensor &tensor, Type type) {
+  if (auto general = dyn_cast<attn::TableType>(type))
+    return readStrided(tensor, general);
   if (tensor.ndim != 1 || (tensor.shape[0] > 1 && strideOf(tensor, 0) != 1))
     return error<Table>("expects tables to be one-dimensional and contiguous");
   Type element =
@@ -171,7 +202,7 @@ Table Reader::readTable(const DLTensor &tensor, Type type) {
                                        : Element::i32;
   if (elementOf(tensor) != expected)
     return error<Table>("expects a table's elements to be those of its type");
-  return {dataOf(tensor), expected, tensor.shape[0]};
+  return {dataOf(tensor), expected, tensor.shape[0], {}, {}};
 }
 
 std::vector<int32_t> Reader::readList(const DLTensor *tensor) {

@@ -98,6 +98,11 @@ Value LaneCloner::clone(Operation *op, ValueRange operands, bool asVector) {
     target = emitter.vectorOf(target);
   if (isa<tile::LookupOp>(op) && asVector)
     return lookUp(op, operands[0], operands[1]);
+  if (isa<arith::BitcastOp>(op) && held(type) != type) {
+    Type narrow = asVector ? emitter.vectorOf(type) : type;
+    Value bits = arith::BitcastOp::create(b, narrow, operands[0]);
+    return arith::ExtFOp::create(b, target, bits);
+  }
   if (isa<arith::ExtFOp>(op) && isSmall(op->getOperand(0)) && type.isF32())
     return operands[0];
   if (isa<arith::TruncFOp>(op) && held(type) != type)

@@ -73,8 +73,38 @@ static Scalar clamped(Scalar index, Value size) {
   return index.min(limit).max(0);
 }
 
+/// An entry of a table as what a read of it gives.
+static Value emitEntry(ImplicitLocOpBuilder &b, Value base, Value offset,
+                       Type element) {
+  auto entry = [&](Type stored) -> Value {
+    return lookup(b, base, offset, stored);
+  };
+  Type i32Type = b.getI32Type();
+  if (element.isF16()) {
+    Value half = arith::BitcastOp::create(b, element, entry(b.getI16Type()));
+    return arith::ExtFOp::create(b, b.getF32Type(), half);
+  }
+  if (element.isBF16()) { // the upper half of an f32
+    Value low = arith::ExtUIOp::create(b, i32Type, entry(b.getI16Type()));
+    Value bits = arith::ShLIOp::create(b, low, i32(b, 16));
+    return arith::BitcastOp::create(b, b.getF32Type(), bits);
+  }
+  if (element.isInteger(64))
+    return arith::TruncIOp::create(b, i32Type, entry(element));
+  if (element.isInteger(8))
+    return arith::ExtSIOp::create(b, i32Type, entry(element));
+  if (element.isInteger(1)) {
+    Value byte = entry(b.getI8Type());
+    Value zero = arith::ConstantIntOp::create(b, b.getI8Type(), 0);
+    return arith::CmpIOp::create(b, arith::CmpIPredicate::ne, byte, zero);
+  }
+  return entry(element);
+}
+
+/// Words of the table begin at `word`.
 static Value emitRead(ImplicitLocOpBuilder &b, const ItemScope &item,
-                      attn::ReadOp read, Value base, ValueRange indices) {
+                      attn::ReadOp read, Value base, int64_t word,
+                      ValueRange indices) {
   auto index = [&](unsigned i) { return Scalar{&b, indices[i]}; };
   Value words = item.words;
   Type type = read.getType();
@@ -108,6 +138,19 @@ static Value emitRead(ImplicitLocOpBuilder &b, const ItemScope &item,
         Value shift = arith::TruncIOp::create(b, b.getI8Type(), bit % 8);
         Value low = arith::ShRUIOp::create(b, byte, shift);
         return arith::TruncIOp::create(b, b.getI1Type(), low).getResult();
+      })
+      .Case([&](attn::TableType table) {
+        Value offset;
+        for (int64_t i = 0; i < table.getRank(); ++i) {
+          int64_t dimension =
+              word + SACCADE_TABLE_WORDS + i * SACCADE_TABLE_DIMENSION_WORDS;
+          Value last = readWord(b, words, dimension + SACCADE_TABLE_LAST,
+                                b.getI32Type());
+          Scalar stride = readI64(b, words, dimension + SACCADE_TABLE_STRIDE);
+          Scalar term = index(i).min(last).max(0).wide() * stride;
+          offset = offset ? (term + offset).value : term.value;
+        }
+        return emitEntry(b, base, offset, table.getElementType());
       });
 }
 
@@ -136,11 +179,12 @@ BoundVariant::BoundVariant(ImplicitLocOpBuilder &b, const ItemScope &item,
                            attn::VariantOp variant, ValueRange operands)
     : variant(variant) {
   for (Value operand : operands) {
+    auto argument = dyn_cast<BlockArgument>(operand);
+    tableWords.push_back(argument ? kernelWords.of(argument) : 0);
     if (isa<FloatType, IntegerType>(operand.getType()))
       parameters.push_back(kernelScalar(b, item, kernelWords, operand));
     else
-      parameters.push_back(readAddress(
-          b, item.words, kernelWords.of(cast<BlockArgument>(operand))));
+      parameters.push_back(readAddress(b, item.words, tableWords.back()));
   }
 }
 
@@ -155,8 +199,9 @@ SmallVector<Value> BoundVariant::inlined(ImplicitLocOpBuilder &b,
   };
   auto read = [&](attn::ReadOp op, ValueRange indices, OpBuilder &builder) {
     ImplicitLocOpBuilder inner(op.getLoc(), builder);
-    Value base = parameters[attn::getParameterIndex(op.getTable())];
-    return emitRead(inner, item.in(inner), op, base, indices);
+    unsigned table = attn::getParameterIndex(op.getTable());
+    return emitRead(inner, item.in(inner), op, parameters[table],
+                    tableWords[table], indices);
   };
   return attn::inlineBody(b, body, data, resolve, parameters, read);
 }

@@ -85,6 +85,7 @@ public:
 private:
   attn::VariantOp variant;
   llvm::SmallVector<mlir::Value> parameters;
+  llvm::SmallVector<int64_t> tableWords; ///< of parameters that are tables
 };
 
 } // namespace saccade

@@ -11,6 +11,12 @@
 using namespace mlir;
 using namespace saccade;
 
+/// Dimensions of which a table has words.
+static int64_t getRank(Type type) {
+  auto table = dyn_cast<attn::TableType>(type);
+  return table ? table.getRank() : 0;
+}
+
 KernelWords::KernelWords(attn::KernelOp kernel) {
   SmallVector<BlockArgument> caches = kernel.getCaches();
   total = SACCADE_HEADER_WORDS;
@@ -23,7 +29,8 @@ KernelWords::KernelWords(attn::KernelOp kernel) {
     else if (isa<FloatType, IntegerType>(argument.getType()))
       total += SACCADE_SCALAR_WORDS;
     else
-      total += SACCADE_TABLE_WORDS;
+      total += SACCADE_TABLE_WORDS +
+               getRank(argument.getType()) * SACCADE_TABLE_DIMENSION_WORDS;
   }
   for (size_t i = 0; i < kernel.getReturn()->getNumOperands(); ++i) {
     results.push_back(total);

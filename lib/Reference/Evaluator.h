@@ -17,7 +17,7 @@
 namespace saccade::reference {
 
 /// How one element lies in memory.
-enum class Element { f32, f16, bf16, f8e4m3, f8e5m2, i32, u8 };
+enum class Element { f32, f16, bf16, f8e4m3, f8e5m2, i32, u8, i64, i8 };
 
 /// Reads element `index` of `data` as a double; integers are exact.
 double load(const void *data, Element element, int64_t index);
@@ -53,11 +53,13 @@ struct Cache {
   std::vector<int64_t> blockBegin; ///< block-sparse: [requests] first row block
 };
 
-/// A table, flat as it lies in memory.
+/// A table, flat as it lies in memory, or with strides.
 struct Table {
   const void *data = nullptr;
   Element element = Element::f32;
   int64_t size = 0; ///< in elements; bits: in bytes
+  /// Of attn.table: extents, and strides in elements.
+  std::vector<int64_t> extents, strides;
 };
 
 /// An argument of a kernel: f32 and i32 scalars are doubles.

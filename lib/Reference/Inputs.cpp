@@ -59,6 +59,10 @@ double load(const void *data, Element element, int64_t index) {
     return fromHalf(uint16_t(static_cast<const uint8_t *>(data)[index]) << 8);
   case Element::i32:
     return static_cast<const int32_t *>(data)[index];
+  case Element::i64: // what i32 holds of it
+    return static_cast<int32_t>(static_cast<const int64_t *>(data)[index]);
+  case Element::i8:
+    return static_cast<const int8_t *>(data)[index];
   case Element::u8:
     return static_cast<const uint8_t *>(data)[index];
   }

@@ -267,6 +267,15 @@ bool BodyBuilder::addRead(Operation &op) {
   const Batch *batch = &this->batch;
   int64_t requests = batch->inputs->requests;
   Type type = read.getTable().getType();
+  if (auto general = dyn_cast<attn::TableType>(type))
+    return push(
+        [table, isBool = general.getElementType().isInteger(1)](auto at) {
+          int64_t offset = 0;
+          for (size_t i = 0; i < table.extents.size(); ++i)
+            offset += at(i, table.extents[i]) * table.strides[i];
+          double value = load(table.data, table.element, offset);
+          return isBool ? double(value != 0) : value;
+        });
   if (isa<attn::PerHeadType>(type))
     return push([=](auto at) { return entry(at(0, table.size)); });
   if (isa<attn::PerRequestType>(type))

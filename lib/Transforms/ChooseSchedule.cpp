@@ -251,8 +251,11 @@ private:
     int64_t reads = 0;
     if (auto mask = variant.getBodyOf<attn::MaskOp>())
       mask.walk([&](attn::ReadOp read) {
-        bool packed = isa<attn::BitsType>(read.getTable().getType());
-        reads = std::max(reads, packed ? bits : table);
+        Type type = read.getTable().getType();
+        auto strided = dyn_cast<attn::TableType>(type);
+        bool wide =
+            isa<attn::BitsType>(type) || (strided && strided.getRank() > 1);
+        reads = std::max(reads, wide ? bits : table);
       });
     return (shapes ? body : 0) + reads;
   }

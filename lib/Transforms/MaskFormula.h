@@ -22,7 +22,7 @@ struct MaskVariable {
   bool uniform = false;
   int64_t min = 0, max = 0;
   /// What it is, where it is uniform: a position, or a parameter of the variant
-  /// (a `per_request` table stands for its entry of this request).
+  /// (a table that is read by the request stands for its entry of this one).
   std::optional<attn::Position> position;
   mlir::Value parameter;
 };

@@ -341,7 +341,9 @@ void MaskReader::setSelect(Operation *op, const Formula &condition,
 
 void MaskReader::visitRead(attn::ReadOp read) {
   Value table = read.getTable();
-  if (isa<attn::PerRequestType>(table.getType()) &&
+  auto general = dyn_cast<attn::TableType>(table.getType());
+  if ((isa<attn::PerRequestType>(table.getType()) ||
+       (general && general.getRank() == 1)) &&
       read.getType().isInteger(32)) {
     const Pieces &index = getInteger(read.getIndices().front());
     unsigned request = getUniform(attn::Position::request, Value());

@@ -19,9 +19,12 @@ from . import _abi
 from ._abi import CPU, CUDA, DLDevice, DLTensor
 
 _NAMES = {"f32": (2, 32), "f16": (2, 16), "bf16": (4, 16), "i32": (0, 32), "u8": (1, 8),
-          "f8e4m3": (10, 8), "f8e5m2": (12, 8)}  # fmt: skip
+          "f8e4m3": (10, 8), "f8e5m2": (12, 8), "i64": (0, 64), "i8": (0, 8),
+          "bool": (6, 8)}  # fmt: skip
 _NUMPY = {np.dtype(np.float32): (2, 32), np.dtype(np.float16): (2, 16),
-          np.dtype(np.int32): (0, 32), np.dtype(np.uint8): (1, 8)}  # fmt: skip
+          np.dtype(np.int32): (0, 32), np.dtype(np.uint8): (1, 8),
+          np.dtype(np.int64): (0, 64), np.dtype(np.int8): (0, 8),
+          np.dtype(np.bool_): (6, 8)}  # fmt: skip
 _ML_DTYPES = {"bfloat16": (4, 16), "float8_e4m3fn": (10, 8), "float8_e5m2": (12, 8)}
 _KINDS = {"i": 0, "u": 1, "f": 2}
 _torch_dtypes: dict[Any, tuple[int, int]] = {}
@@ -45,6 +48,7 @@ def _torch_code(dtype: Any) -> tuple[int, int]:
                 torch.int32: (0, 32),
                 torch.uint8: (1, 8),
                 torch.int64: (0, 64),
+                torch.int8: (0, 8),
                 torch.float64: (2, 64),
                 torch.bool: (6, 8),
             }

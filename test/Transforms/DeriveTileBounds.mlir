@@ -30,6 +30,18 @@ attn.variant @run_time_prefix(%prefixes: !attn.per_request<i32>) {
   // CHECK: attn.yield %[[C0:.*]], %[[HI]], %[[C0]], %[[FULL]] :
 }
 
+// CHECK-LABEL: attn.variant @prefix_in_a_table_by_request
+attn.variant @prefix_in_a_table_by_request(%prefixes: !attn.table<?xi64>) {
+  attn.mask(key %k, request %r) {
+    %prefix = attn.read %prefixes[%r] : !attn.table<?xi64>
+    %early = arith.cmpi slt, %k, %prefix : i32
+    attn.yield %early : i1
+  }
+  // CHECK: attn.bounds(request %[[R:.*]]) {
+  // CHECK: %[[PREFIX:.*]] = attn.read %{{.*}}[%[[R]]] : !attn.table<?xi64>
+  // CHECK: attn.yield %{{.*}}, %[[PREFIX]], %{{.*}}, %[[PREFIX]] :
+}
+
 // A window of no keys is seen by nobody, hence the select.
 // CHECK-LABEL: attn.variant @window
 // CHECK-SAME: (%[[WINDOW:.*]]: i32)

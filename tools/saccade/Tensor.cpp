@@ -19,7 +19,8 @@ DType saccade::cli::dtypeNamed(const std::string &name) {
       {"f32", DType::f32},       {"f16", DType::f16},
       {"bf16", DType::bf16},     {"f8e4m3", DType::f8e4m3},
       {"f8e5m2", DType::f8e5m2}, {"i32", DType::i32},
-      {"u8", DType::u8}};
+      {"u8", DType::u8},         {"i64", DType::i64},
+      {"i8", DType::i8},         {"bool", DType::boolean}};
   for (auto [text, dtype] : names)
     if (name == text)
       return dtype;
@@ -34,6 +35,8 @@ int64_t saccade::cli::bytesOf(DType dtype) {
   case DType::f16:
   case DType::bf16:
     return 2;
+  case DType::i64:
+    return 8;
   default:
     return 1;
   }
@@ -119,7 +122,12 @@ double Tensor::at(int64_t index) const {
     return read(float());
   case DType::i32:
     return read(int32_t());
+  case DType::i64:
+    return static_cast<double>(read(int64_t()));
+  case DType::i8:
+    return read(int8_t());
   case DType::u8:
+  case DType::boolean:
     return read(uint8_t());
   case DType::f16:
     return fromHalf(read(uint16_t()));
@@ -143,7 +151,12 @@ void Tensor::set(int64_t index, double value) {
     return write(static_cast<float>(value));
   case DType::i32:
     return write(static_cast<int32_t>(value));
+  case DType::i64:
+    return write(static_cast<int64_t>(value));
+  case DType::i8:
+    return write(static_cast<int8_t>(value));
   case DType::u8:
+  case DType::boolean:
     return write(static_cast<uint8_t>(value));
   case DType::f16:
     return write(toHalf(value));
@@ -182,12 +195,16 @@ void Tensor::download() {
 
 DLTensor *Tensor::view(DLTensor &tensor, void *data, DLDevice where) {
   constexpr uint8_t e4m3 = 10, e5m2 = 12; // kDLFloat8_*, since DLPack 1.1
-  uint8_t code = dtype == DType::i32      ? kDLInt
-                 : dtype == DType::u8     ? kDLUInt
-                 : dtype == DType::bf16   ? kDLBfloat
-                 : dtype == DType::f8e4m3 ? e4m3
-                 : dtype == DType::f8e5m2 ? e5m2
-                                          : kDLFloat;
+  constexpr uint8_t boolean = 6;          // kDLBool
+  bool integer =
+      dtype == DType::i32 || dtype == DType::i64 || dtype == DType::i8;
+  uint8_t code = integer                   ? kDLInt
+                 : dtype == DType::u8      ? kDLUInt
+                 : dtype == DType::boolean ? boolean
+                 : dtype == DType::bf16    ? kDLBfloat
+                 : dtype == DType::f8e4m3  ? e4m3
+                 : dtype == DType::f8e5m2  ? e5m2
+                                           : kDLFloat;
   tensor = {};
   tensor.data = data;
   tensor.device = where;

@@ -14,7 +14,7 @@
 
 namespace saccade::cli {
 
-enum class DType { f32, f16, bf16, f8e4m3, f8e5m2, i32, u8 };
+enum class DType { f32, f16, bf16, f8e4m3, f8e5m2, i32, u8, i64, i8, boolean };
 DType dtypeNamed(const std::string &name);
 int64_t bytesOf(DType dtype);
 

@@ -63,6 +63,7 @@ private:
                   const std::map<std::string, double> &parameters);
   void makeTable(const nlohmann::json &argument, size_t index);
   void makeBits(Tensor &table);
+  void makeStrided(Tensor &table, DType dtype, int64_t rank);
   void makeResults();
   void fillRow(Tensor &tensor, int64_t offset, int64_t count);
   bool isAppended(size_t index) const;

@@ -160,6 +160,8 @@ void Workload::makeTable(const json &argument, size_t index) {
   Tensor &table = tensors[index];
   if (kind == "bits")
     return makeBits(table);
+  if (kind == "strided")
+    return makeStrided(table, dtype, argument["rank"]);
   bool real = dtype == DType::f32;
   if (kind == "per_head") {
     int64_t heads = argument.value("heads", 1);
@@ -185,6 +187,27 @@ void Workload::makeTable(const json &argument, size_t index) {
       }
     }
   }
+}
+
+/// Entry [i, j, ...] is number i + j + ... of a list: large extents in little
+/// memory.
+void Workload::makeStrided(Tensor &table, DType dtype, int64_t rank) {
+  int64_t extent = 1;
+  for (int32_t length : lengths.sequence)
+    extent = std::max<int64_t>(extent, length);
+  int64_t size = rank * (extent - 1) + 1;
+  table = Tensor(dtype, {size});
+  bool real =
+      dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16;
+  double document = 0;
+  for (int64_t i = 0; i < size; ++i) {
+    document += uniform() < 0.02;
+    table.set(i, real                      ? uniform()
+                 : dtype == DType::boolean ? uniform() < 0.7
+                                           : std::fmod(document, 100));
+  }
+  table.shape.assign(rank, extent);
+  table.strides.assign(rank, 1);
 }
 
 /// The newest q_len tokens form a random tree below all that came before.

@@ -31,3 +31,11 @@ attn.variant @v(%t: f32) {
     attn.yield %0 : f32
   }
 }
+// -----
+attn.variant @v(%t: !attn.table<?x?xf32>) {
+  attn.logits(%s, key %k) {
+    // expected-error@+1 {{'attn.read' op expects 2 indices into '!attn.table<?x?xf32>', but got 3}}
+    %0 = attn.read %t[%k, %k, %k] : !attn.table<?x?xf32>
+    attn.yield %0 : f32
+  }
+}

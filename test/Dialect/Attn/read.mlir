@@ -26,3 +26,18 @@ attn.variant @every_table(%h: !attn.per_head<f32>, %r: !attn.per_request<i32>, %
     attn.yield %x : f32
   }
 }
+
+// CHECK-LABEL: attn.variant @reads_of_tables_give_three_types
+attn.variant @reads_of_tables_give_three_types(%f: !attn.table<?x?xbf16>, %i: !attn.table<?xi64>, %b: !attn.table<?x?x?xi1>) {
+  attn.mask(query %q, key %k, head %h) {
+    // CHECK: %[[F:.*]] = attn.read %{{.*}}[%{{.*}}, %{{.*}}] : !attn.table<?x?xbf16>
+    // CHECK: arith.fptosi %[[F]] : f32 to i32
+    %0 = attn.read %f[%q, %k] : !attn.table<?x?xbf16>
+    %1 = arith.fptosi %0 : f32 to i32
+    // CHECK: %[[I:.*]] = attn.read %{{.*}}[%{{.*}}] : !attn.table<?xi64>
+    // CHECK: attn.read %{{.*}}[%{{.*}}, %[[I]], %{{.*}}] : !attn.table<?x?x?xi1>
+    %2 = attn.read %i[%1] : !attn.table<?xi64>
+    %3 = attn.read %b[%h, %2, %k] : !attn.table<?x?x?xi1>
+    attn.yield %3 : i1
+  }
+}

@@ -92,3 +92,18 @@ func.func private @f(!attn.per_request<i8>)
 // -----
 // expected-error@+1 {{expects table entries to be f32 or i32, but got 'index'}}
 func.func private @f(!attn.per_token<index>)
+// -----
+// expected-error@+1 {{expects a table to have 1 to 4 dimensions, but got 0}}
+func.func private @f(!attn.table<f32>)
+// -----
+// expected-error@+1 {{expects a table to have 1 to 4 dimensions, but got 5}}
+func.func private @f(!attn.table<?x?x?x?x?xf32>)
+// -----
+// expected-error@+1 {{expects ? for the extents of a table, but got 4}}
+func.func private @f(!attn.table<?x4xf32>)
+// -----
+// expected-error@+1 {{expects entries of a table to be f32, f16, bf16, i32, i64, i8 or i1, but got 'f64'}}
+func.func private @f(!attn.table<?xf64>)
+// -----
+// expected-error@+1 {{expects entries of a table to be f32, f16, bf16, i32, i64, i8 or i1, but got 'ui8'}}
+func.func private @f(!attn.table<?xui8>)

@@ -18,5 +18,7 @@ func.func private @defaults_are_not_printed(!attn.ragged<8x128xbf16, order = NHD
 func.func private @states(!attn.state<32x128>, !attn.state<32x128, sigmoid>, !attn.state<32x128, none>, !attn.state<32x128, softmax>)
 // CHECK: @others(!attn.lse<32>, !attn.per_head<f32>, !attn.per_request<i32>, !attn.per_token<f32>, !attn.bits)
 func.func private @others(!attn.lse<32>, !attn.per_head<f32>, !attn.per_request<i32>, !attn.per_token<f32>, !attn.bits)
+// CHECK: @tables(!attn.table<?xi64>, !attn.table<?x?xbf16>, !attn.table<?x?x?xi1>, !attn.table<?x?x?x?xf16>, !attn.table<?x?xi8>)
+func.func private @tables(!attn.table<?xi64>, !attn.table<?x?xbf16>, !attn.table<?x?x?xi1>, !attn.table<?x?x?x?xf16>, !attn.table<?x?xi8>)
 // CHECK: @eight_bits(!attn.paged<8x128xf8E4M3FN, page = 16>, !attn.dense<4x64xf8E5M2>, !attn.block_sparse<8x576xf8E4M3FN, value = 512, block = 128x64>)
 func.func private @eight_bits(!attn.paged<8x128xf8E4M3FN, page = 16>, !attn.dense<4x64xf8E5M2>, !attn.block_sparse<8x576xf8E4M3FN, value = 512, block = 128x64>)

@@ -320,3 +320,33 @@ TEST_CASE("binding: scalars and tables") {
   ten.strides[0] = 2;
   CHECK(with(5, asTable(ten), "'docs' to have unit stride, but got 2"));
 }
+
+TEST_CASE("binding: tables of any strides") {
+  json object = manifest();
+  object["arguments"].push_back({{"kind", "table"},
+                                 {"name", "bias"},
+                                 {"table", "strided"},
+                                 {"rank", 2},
+                                 {"dtype", "f32"}});
+  Call call(object);
+  Tensor<float> bias({3, 4});
+  bias.strides = {0, -2};
+  call.values.insert(call.values.begin() + 3, asTable(bias));
+  REQUIRE(call.bind() == SACCADE_OK);
+  CHECK(call.words[25] == address(bias.data.data()));
+  CHECK(call.words[26] == 2); // the last index
+  CHECK(call.words[27] == 0); // the stride
+  CHECK(call.words[28] == 3);
+  CHECK(call.words[29] == uint64_t(-2));
+
+  auto with = [&](SaccadeArgument value, const std::string &message) {
+    call.values[3] = value;
+    return call.refuses(message);
+  };
+  Tensor<float> none({0, 4}), flat({4});
+  CHECK(with(asTable(none),
+             "'bias' to have extents of 1 or more, but got shape [0, 4]"));
+  CHECK(with(asTable(flat), "'bias' to have 2 dimensions, but got shape [4]"));
+  Tensor<int32_t> integers({3, 4});
+  CHECK(with(asTable(integers), "'bias' to be f32, but got i32"));
+}
