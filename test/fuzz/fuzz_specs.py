@@ -19,7 +19,7 @@ NUMBERS += "2147483647 2147483648 4294967296 9223372036854775807".split()
 NUMBERS += ["18446744073709551616", "1.0", "-1", "0x7FC00000", "1e400"]
 WORDS = """i1 i8 i32 i64 index f16 bf16 f32 f64 f8E4M3FN vector<4xf32> vector<4xi32>
 vector<[4]xf32> tensor<4xf32> memref<?xf32> none !attn.bits !attn.per_head<f32>
-!attn.state<32x128> !attn.lse<32> arith.constant arith.addi arith.subi arith.muli
+!attn.table<?x?xbf16> !attn.state<32x128> !attn.lse<32> arith.constant arith.addi arith.subi arith.muli
 arith.divsi arith.remsi arith.andi arith.ori arith.xori arith.shli arith.cmpi arith.select
 arith.addf arith.divf arith.cmpf arith.sitofp arith.fptosi arith.extui arith.trunci
 arith.bitcast arith.index_cast arith.maximumf math.exp math.tanh math.powf math.atan

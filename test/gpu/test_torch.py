@@ -47,6 +47,58 @@ def close(got, want, limit=4e-3):
     assert np.linalg.norm(got - want) <= limit * np.linalg.norm(want)
 
 
+TABLES = """
+attn.variant @v(%bias: !attn.table<?x?x?x?xbf16>, %ids: !attn.table<?x?xi64>, %keep: !attn.table<?x?x?xi1>) {
+  attn.logits(%s, request %r, head %h, query %q, key %k) {
+    %b = attn.read %bias[%r, %h, %q, %k] : !attn.table<?x?x?x?xbf16>
+    %y = arith.addf %s, %b : f32
+    attn.yield %y : f32
+  }
+  attn.mask(request %r, head %h, query %q, key %k) {
+    %a = attn.read %ids[%r, %q] : !attn.table<?x?xi64>
+    %c = attn.read %ids[%r, %k] : !attn.table<?x?xi64>
+    %same = arith.cmpi eq, %a, %c : i32
+    %kept = attn.read %keep[%h, %q, %k] : !attn.table<?x?x?xi1>
+    %both = arith.andi %same, %kept : i1
+    attn.yield %both : i1
+  }
+}
+attn.kernel @k(%q: !attn.dense<4x128xbf16>, %kv: !attn.dense<2x128xbf16>,
+               %bias: !attn.table<?x?x?x?xbf16>, %ids: !attn.table<?x?xi64>, %keep: !attn.table<?x?x?xi1>) {
+  %s = attn.attend @v(%bias, %ids, %keep : !attn.table<?x?x?x?xbf16>, !attn.table<?x?xi64>, !attn.table<?x?x?xi1>)
+    %q, %kv : !attn.dense<4x128xbf16>, !attn.dense<2x128xbf16> -> !attn.state<4x128>
+  %o = attn.finish @v(%bias, %ids, %keep : !attn.table<?x?x?x?xbf16>, !attn.table<?x?xi64>, !attn.table<?x?x?xi1>)
+    %s : !attn.state<4x128> -> !attn.dense<4x128xbf16>
+  attn.return %o : !attn.dense<4x128xbf16>
+}
+"""
+
+
+@pytest.mark.parametrize("tokens", [1, 77, 300])
+def test_tables_of_any_strides(tokens):
+    """As pipelines of sm_90a read them, for many query rows and for few."""
+    torch.manual_seed(tokens)
+    batch, keys = 2, 300
+    cuda = {"device": "cuda", "dtype": torch.bfloat16}
+    q = torch.randn(batch, tokens, 4, 128, **cuda)
+    k, v = (torch.randn(batch, keys, 2, 128, **cuda) for _ in range(2))
+    bias = torch.randn(4, keys, keys + 3, **cuda)[:, :, 3:].transpose(1, 2)
+    bias = bias.expand(batch, 4, keys, keys)
+    ids = (torch.rand(batch, keys, device="cuda") < 0.02).cumsum(1)
+    keep = torch.rand(4, keys, keys, device="cuda") < 0.6
+    kernel = saccade.compile(TABLES, device="cuda")
+    plan = kernel.plan([tokens] * batch, kv_lens=[keys] * batch)
+    got = plan.run(q, (k, v), bias, ids, keep)
+
+    at = slice(keys - tokens, keys)
+    grouped = k.double().repeat_interleave(2, 2).permute(0, 2, 3, 1)
+    score = q.double().transpose(1, 2) @ grouped / 128**0.5 + bias[:, :, at].double()
+    mask = (ids[:, None, at, None] == ids[:, None, None]) & keep[None, :, at]
+    weights = score.masked_fill(~mask, -torch.inf).softmax(-1).nan_to_num()
+    want = weights @ v.double().repeat_interleave(2, 2).transpose(1, 2)
+    close(got, want.transpose(1, 2).cpu().numpy())
+
+
 def test_runs_on_the_current_stream():
     kv_lens = [70, 0, 16, 1]
     kernel, table, q, keys, values = paged(kv_lens)

@@ -18,6 +18,11 @@ DTYPES = {
     "f8E4M3FN": ml_dtypes.float8_e4m3fn,
     "f8E5M2": ml_dtypes.float8_e5m2,
 }
+ENTRIES = DTYPES | {"i32": np.int32, "i64": np.int64, "i8": np.int8, "i1": np.bool_}
+
+
+class Table(np.ndarray):
+    """An array that is a table, whatever its rank."""
 
 
 @dataclass
@@ -375,6 +380,10 @@ def make_case(spec, q_len, kv_len, values=None, seed=0, padding=0, form=0, sprea
 def flatten_table(text, value):
     """A table as it lies in memory. Per-token tables and packed masks come as one
     array a request; bits as booleans [q_len, kv_len]."""
+    if text.startswith("!attn.table"):  # as it is, strides and all
+        value = np.asarray(value)
+        dtype = ENTRIES[re.search(r"x(\w+)>", text).group(1)]
+        return (value if value.dtype == dtype else value.astype(dtype)).view(Table)
     if text == "!attn.bits":
         packed = [np.packbits(bits.reshape(-1), bitorder="little") for bits in value]
         return np.concatenate([np.empty(0, np.uint8), *packed])

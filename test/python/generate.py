@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from cases import make_case
+from generate_tables import table_bias, table_mask
 from scenarios import EDGES
 
 POSITIONS = ["query", "key", "head", "request", "q_len", "kv_len", "slot"]
@@ -91,6 +92,7 @@ class Variant:
     parameters: list = field(default_factory=list)  # (name, type, value)
     bodies: list = field(default_factory=list)
     row_functions: bool = False
+    tables: random.Random = None  # of attn.table, drawn apart from all else
 
     def parameter(self, text, value):
         name = f"p{len(self.parameters)}"
@@ -182,6 +184,8 @@ def logits(variant, rng):
     s = "%s"
     for transform in rng.sample(LOGITS, rng.choice([1, 1, 2, 3])):
         s = transform(body, rng, s)
+    if variant.tables.random() < 0.25:
+        s = table_bias(body, variant.tables, s)
     body.finish(s)
 
 
@@ -296,7 +300,11 @@ def mask_tree(b, rng, depth):
 
 def mask(variant, rng):
     body = Body(variant, "mask")
-    body.finish(mask_tree(body, rng, rng.choice([0, 1, 1, 2, 3])), "i1")
+    keep = mask_tree(body, rng, rng.choice([0, 1, 1, 2, 3]))
+    if variant.tables.random() < 0.2:
+        table = table_mask(body, variant.tables)
+        keep = body.op(f"arith.andi {keep}, {table} : i1")
+    body.finish(keep, "i1")
 
 
 # ---- Row functions and sinks ----------------------------------------------------
@@ -424,8 +432,9 @@ class Generated:
         )
 
 
-def variant_of(rng, heads, dim, value_dim):
+def variant_of(rng, heads, dim, value_dim, tables):
     variant = Variant(heads, rng.choice(["softmax"] * 6 + ["sigmoid", "none"]))
+    variant.tables = tables
     for kind, chance in ("query", 0.2), ("key", 0.2), ("value", 0.12), ("output", 0.12):
         if rng.random() < chance:
             row_function(
@@ -497,7 +506,8 @@ def generate(seed, elements=("f32", "bf16", "f16"), narrow=True):
     value_dim = rng.choice([dim, dim, dim, 64, 128])
     kv_heads, group = rng.choice([1, 2, 3]), rng.choice([1, 2, 4, 5, 7, 8])
     heads = kv_heads * group
-    variant = variant_of(rng, heads, dim, value_dim)
+    tables = random.Random(f"tables of {seed}")
+    variant = variant_of(rng, heads, dim, value_dim, tables)
 
     query_kind = rng.choice(["ragged", "ragged", "dense"])
     query = layout(rng, query_kind, heads, dim, element)

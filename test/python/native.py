@@ -144,6 +144,9 @@ CODES = {
     np.dtype(ml_dtypes.float8_e5m2): (12, 8),
     np.dtype(np.int32): (0, 32),
     np.dtype(np.uint8): (1, 8),
+    np.dtype(np.int64): (0, 64),
+    np.dtype(np.int8): (0, 8),
+    np.dtype(np.bool_): (6, 8),
 }
 
 
@@ -253,7 +256,8 @@ def arguments_of(arguments, memory):
     out = (Argument * max(1, len(arguments)))()
     for to, value in zip(out, arguments, strict=False):
         if isinstance(value, np.ndarray):
-            to.kind = TABLE if value.ndim == 1 else TENSOR
+            table = value.ndim == 1 or type(value).__name__ == "Table"
+            to.kind = TABLE if table else TENSOR
             to.tensor = memory.tensor(value)
         elif hasattr(value, "keys"):
             to.kind = CACHE
