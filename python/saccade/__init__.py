@@ -2,75 +2,100 @@
 """Saccade compiles attention: state which attention over which KV layout, get
 kernels for this machine's GPU or CPU.
 
-    >>> kernel = saccade.compile("examples/llama3_decode.mlir")
-    >>> plan = kernel.plan(q_lens, kv_lens=kv_lens, page_table=table)
-    >>> out, lse = kernel.run(plan, q, (k_pages, v_pages))
+    >>> out = saccade.attention(q, k, v, causal=True, window=4096)
+
+    >>> decode = saccade.Attention(num_q_heads=32, num_kv_heads=8, head_dim=128,
+    ...                            page_size=16, causal=True)
+    >>> decode.plan(q_lens, kv_lens=kv_lens, page_table=table)
+    >>> out = decode.run(q, (k_pages, v_pages))
 
 Everything here is a thin layer over the C API (include/saccade/*.h).
 """
 
-from ._abi import (
-    BadBlob,
-    DriverError,
-    Error,
-    InvalidArgument,
-    NoDevice,
-    OutOfCapacity,
-    OutOfMemory,
-    SpecError,
-    lib,
-)
-from ._kernel import Cache, Capacity, Kernel, Plan, compile, stage
-from ._reference import reference
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "BadBlob",
-    "Cache",
-    "Capacity",
-    "DriverError",
-    "Error",
-    "InvalidArgument",
-    "Kernel",
-    "NoDevice",
-    "OutOfCapacity",
-    "OutOfMemory",
-    "Plan",
-    "SpecError",
-    "build_id",
-    "compile",
-    "cuda_device_count",
-    "passes",
-    "reference",
-    "set_num_threads",
-    "stage",
-    "targets",
-]
+# What is exported, by the module that has it: imported when first asked for, so that
+# `import saccade` itself costs nothing.
+_HOMES = {
+    "_abi": (
+        "BadBlob",
+        "DriverError",
+        "Error",
+        "InvalidArgument",
+        "NoDevice",
+        "OutOfCapacity",
+        "OutOfMemory",
+        "SpecError",
+    ),
+    "_batch": ("Cache",),
+    "_compiler": (
+        "build_id",
+        "cuda_device_count",
+        "passes",
+        "set_num_threads",
+        "targets",
+    ),
+    "_functional": ("attention",),
+    "_kernel": ("Capacity", "Kernel", "Plan", "compile", "launch_count", "stage"),
+    "_masks": ("and_masks", "or_masks"),
+    "_reference": ("reference",),
+    "_tokens": ("append_kv",),
+    "_trace": ("Parameter", "TraceError", "Variant", "trace"),
+    "_wrapper": ("Attention",),
+    "flex": ("flex_attention",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME_OF)
 
 
-def build_id() -> str:
-    """Names the build of libsaccade; kernels of another build are other kernels."""
-    return lib.saccade_build_id().decode()
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'saccade' has no attribute '{name}'")
+    value = getattr(importlib.import_module(f".{home}", __name__), name)
+    globals()[name] = value
+    return value
 
 
-def targets() -> list[str]:
-    """What specs can be compiled for."""
-    return [
-        lib.saccade_target_name(i).decode() for i in range(lib.saccade_target_count())
-    ]
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
-def passes() -> list[str]:
-    """Passes that may be left out (``disable=``); results stay right."""
-    return [lib.saccade_pass_name(i).decode() for i in range(lib.saccade_pass_count())]
-
-
-def cuda_device_count() -> int:
-    """CUDA devices that can be used; 0 without a driver."""
-    return lib.saccade_cuda_device_count()
-
-
-def set_num_threads(threads: int) -> None:
-    """Threads of later CPU runs; 0: SACCADE_NUM_THREADS, or else all CPUs."""
-    lib.saccade_set_num_threads(threads)
+if TYPE_CHECKING:
+    from ._abi import BadBlob as BadBlob
+    from ._abi import DriverError as DriverError
+    from ._abi import Error as Error
+    from ._abi import InvalidArgument as InvalidArgument
+    from ._abi import NoDevice as NoDevice
+    from ._abi import OutOfCapacity as OutOfCapacity
+    from ._abi import OutOfMemory as OutOfMemory
+    from ._abi import SpecError as SpecError
+    from ._batch import Cache as Cache
+    from ._compiler import build_id as build_id
+    from ._compiler import cuda_device_count as cuda_device_count
+    from ._compiler import passes as passes
+    from ._compiler import set_num_threads as set_num_threads
+    from ._compiler import targets as targets
+    from ._functional import attention as attention
+    from ._kernel import Capacity as Capacity
+    from ._kernel import Kernel as Kernel
+    from ._kernel import Plan as Plan
+    from ._kernel import compile as compile
+    from ._kernel import launch_count as launch_count
+    from ._kernel import stage as stage
+    from ._masks import and_masks as and_masks
+    from ._masks import or_masks as or_masks
+    from ._reference import reference as reference
+    from ._tokens import append_kv as append_kv
+    from ._trace import Parameter as Parameter
+    from ._trace import TraceError as TraceError
+    from ._trace import Variant as Variant
+    from ._trace import trace as trace
+    from ._wrapper import Attention as Attention
+    from .flex import flex_attention as flex_attention

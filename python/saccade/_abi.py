@@ -258,6 +258,10 @@ _SIGNATURES = {
     ),
     "saccade_module_manifest": (_text, [_handle]),
     "saccade_module_prepare": ("status", [_handle, DLDevice]),
+    "saccade_plan_bytes": (
+        "status",
+        [_handle, POINTER(Capacity), POINTER(c_size_t)],
+    ),
     "saccade_plan_create": ("status", [_handle, DLDevice, POINTER(Capacity), _out]),
     "saccade_plan_update": ("status", [_handle, POINTER(Batch), c_void_p]),
     "saccade_plan_update_on_device": (

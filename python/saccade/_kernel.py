@@ -26,6 +26,8 @@ class Capacity:
     next, so that a captured CUDA graph replays with the next plan. ``on_device``
     makes room for Plan.update_on_device (CUDA; the grid is then fixed too), and
     ``checked`` tests page ids that lie on the device before each run, for Plan.check.
+    ``workspace``, an array of bytes on the device, is memory to use instead of
+    allocating it; Kernel.workspace_bytes says how much.
     """
 
     requests: int = 0
@@ -37,6 +39,7 @@ class Capacity:
     fixed_grid: bool = False
     on_device: bool = False
     checked: bool = False
+    workspace: Any = None
 
     def flags(self) -> int:
         return (
@@ -44,6 +47,42 @@ class Capacity:
             | (_abi.ON_DEVICE if self.on_device else 0)
             | (_abi.CHECKED if self.checked else 0)
         )
+
+    def _struct(self, flags: int = 0, **batch: int) -> _abi.Capacity:
+        """As the C API has it; `batch` has what the fields that are 0 mean."""
+        sizes = {
+            name: getattr(self, name) or batch.get(name, 0)
+            for name in ("requests", "query_tokens", "indices", "row_blocks", "keys")
+        }
+        struct = _abi.Capacity(ctas=self.ctas, flags=flags | self.flags(), **sizes)
+        if self.workspace is not None:
+            view = _tensors.View()
+            view.show(self.workspace, "u8", "workspace")
+            tensor = view.tensor
+            if (tensor.code, tensor.bits) != (1, 8) or tensor.ndim != 1:
+                raise _abi.InvalidArgument(
+                    "expects workspace to be bytes (uint8) in one dimension"
+                )
+            struct.workspace, struct.workspace_bytes = tensor.data, tensor.shape[0]
+        return struct
+
+
+class _Counter:
+    def __init__(self) -> None:
+        self.value = 0
+        self.lock = threading.Lock()
+
+    def add(self) -> None:
+        with self.lock:
+            self.value += 1
+
+
+_launches = _Counter()
+
+
+def launch_count() -> int:
+    """Runs of kernels in this process so far, each one call of the C API."""
+    return _launches.value
 
 
 _engines: dict[int, c_void_p] = {}
@@ -199,6 +238,7 @@ class Kernel:
         self._query: int = manifest["query"]
         self._caches = [a for a in self.arguments if a["kind"] == "cache"]
         self._index = {a["name"]: i for i, a in enumerate(self.arguments)}
+        self._recipe: tuple[Any, list] = (None, [])
 
     def __del__(self) -> None:
         if getattr(self, "_handle", None) and lib:
@@ -259,6 +299,12 @@ class Kernel:
         )
         return Plan(self, where, batch, capacity or Capacity(), flags, stream)
 
+    def workspace_bytes(self, capacity: Capacity) -> int:
+        """Bytes of device memory that a plan of the capacity takes at most."""
+        struct, size = capacity._struct(), ctypes.c_size_t()
+        lib.saccade_plan_bytes(self._module, byref(struct), byref(size))
+        return size.value
+
     def run(
         self,
         plan: Plan,
@@ -282,12 +328,10 @@ class Kernel:
         given, else the default stream. On the GPU the call does not wait.
         """
         values = self._bind(args, kwargs)
-        frame = plan._frame
         if stream is None:
             stream = _tensors.current_stream(values, plan._device)
         outputs = self._outputs(plan, values, out)
-        frame.fill(values, outputs, stream)
-        lib.saccade_run(plan._handle, frame.arguments, frame.count, stream)
+        plan._launch(values, outputs, stream)
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     def explain(self, device: bool = True) -> dict:
@@ -334,10 +378,19 @@ class Kernel:
             return outputs
         if not self.results:
             return []
-        query = self.arguments[self._query]
         example = values[self._query]
+        recipe = self._recipe
+        if recipe[0] != getattr(example, "shape", None):
+            recipe = self._recipe = self._shapes(example)
+        return [
+            _tensors.empty_like(example, shape, dtype) for shape, dtype in recipe[1]
+        ]
+
+    def _shapes(self, example: Any) -> tuple[Any, list[tuple[tuple[int, ...], str]]]:
+        """The shape of a query, and shapes and dtypes of the results for it."""
+        query = self.arguments[self._query]
         tokens, heads = self._token_axes(query, example)
-        outputs = []
+        shapes = []
         for result in self.results:
             # As many tokens as the query has, in the result's own order.
             shape = list(example.shape)
@@ -348,8 +401,8 @@ class Kernel:
                 if query.get("order", "NHD") != result.get("order", "NHD"):
                     shape[tokens], shape[heads] = shape[heads], shape[tokens]
                 shape[-1], dtype = result["dim"], result["dtype"]
-            outputs.append(_tensors.empty_like(example, tuple(shape), dtype))
-        return outputs
+            shapes.append((tuple(shape), dtype))
+        return example.shape, shapes
 
     @staticmethod
     def _token_axes(query: dict, example: Any) -> tuple[int, int]:
@@ -383,35 +436,41 @@ class Frame:
             kind, dtype = description["kind"], description.get("dtype", "f32")
             argument.kind = kinds.get(kind, _abi.TENSOR)
             views = _tensors.View(), _tensors.View()
+            if kind != "scalar":
+                argument.tensor = views[0].pointer
+            show = views[0].show, views[1].show
             self.slots.append(
-                (argument, kind, dtype, description["name"], *views, description)
+                (argument, kind, dtype, description["name"], *show, views[1].pointer)
             )
 
     def fill(self, values: list[Any], outputs: list[Any], stream: int) -> None:
         everything = values + outputs
-        for slot, value in zip(self.slots, everything, strict=True):
-            argument, kind, dtype, name, first, second, description = slot
+        if len(everything) != self.count:
+            raise TypeError(f"expects {self.count} values, but got {len(everything)}")
+        for slot, value in zip(self.slots, everything, strict=False):
+            argument, kind, dtype, name, first, second, pointer = slot
             if kind == "scalar":
-                self._scalar(description, argument, value)
+                self._scalar(dtype, name, argument, value)
             elif kind == "cache" and isinstance(value, (tuple, list)):
                 if len(value) != 2:
                     raise TypeError(f"'{name}': expects keys and values")
-                argument.tensor = first.show(value[0], dtype, name, stream)
-                argument.values = second.show(value[1], dtype, name, stream)
+                first(value[0], dtype, name, stream)
+                second(value[1], dtype, name, stream)
+                argument.values = pointer
             else:
-                argument.tensor = first.show(value, dtype, name, stream)
+                first(value, dtype, name, stream)
                 if kind == "cache":
                     argument.values = None
 
     @staticmethod
-    def _scalar(kind: dict, argument: _abi.Argument, value: Any) -> None:
-        if kind["dtype"] == "f32":
-            argument.real = float(value)
+    def _scalar(dtype: str, name: str, argument: _abi.Argument, value: Any) -> None:
+        if dtype == "f32":
+            argument.real = value if type(value) is float else float(value)
             return
         number = int(value)
         if number != value or not -(2**31) <= number < 2**31:
             raise _abi.InvalidArgument(
-                f"'{kind['name']}': expects an integer of 32 bits, but got {value!r}"
+                f"'{name}': expects an integer of 32 bits, but got {value!r}"
             )
         argument.integer = number
 
@@ -431,15 +490,15 @@ class Plan:
         self.kernel = kernel
         self._device = device
         self._handle = c_void_p()
-        struct = _abi.Capacity(
-            requests=capacity.requests or batch.requests,
-            query_tokens=capacity.query_tokens or int(batch.q_lens.sum()),
-            indices=capacity.indices or batch.indices,
-            row_blocks=capacity.row_blocks or batch.row_blocks,
-            keys=capacity.keys or batch.keys(kernel._caches),
-            ctas=capacity.ctas,
-            flags=flags | capacity.flags(),
+        struct = capacity._struct(
+            flags,
+            requests=batch.requests,
+            query_tokens=int(batch.q_lens.sum()),
+            indices=batch.indices,
+            row_blocks=batch.row_blocks,
+            keys=batch.keys(kernel._caches),
         )
+        self._workspace = capacity.workspace  # kept alive
         lib.saccade_plan_create(
             kernel._module, device, byref(struct), byref(self._handle)
         )
@@ -536,6 +595,13 @@ class Plan:
     def picture(self) -> str:
         """The plan as an SVG: the modelled load of every CTA."""
         return lib.saccade_plan_picture(self._handle).decode()
+
+    def _launch(self, values: list[Any], outputs: list[Any], stream: int) -> None:
+        """Runs on values in the kernel's order, which are not looked at again."""
+        frame = self._frame
+        frame.fill(values, outputs, stream)
+        lib.saccade_run(self._handle, frame.arguments, frame.count, stream)
+        _launches.add()
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """``plan.kernel.run(plan, ...)``."""

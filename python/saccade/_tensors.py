@@ -74,19 +74,25 @@ class View:
     """One DLTensor that is filled again for each array that it shows. What stayed
     as it was since the last time is not written again: runs repeat themselves."""
 
-    __slots__ = ("tensor", "shape", "strides", "kept", "pointer", "form")
+    __slots__ = ("tensor", "address", "shape", "strides", "kept", "pointer", "form")
 
     def __init__(self) -> None:
         # The caller keeps arrays alive; here only what __dlpack__ gave is kept.
         self.shape = (c_int64 * MAX_RANK)()
         self.strides = (c_int64 * MAX_RANK)()
         self.tensor = DLTensor()
+        self.address = ctypes.addressof(self.tensor)
         self.pointer = ctypes.pointer(self.tensor)
         self.kept: Any = None
         self.form: Any = None
 
     def show(self, array: Any, dtype: str, name: str, stream: int = 0):
         """Fills the view and gives a pointer to it, valid while `array` lives."""
+        kind = type(array)
+        read = _readers[kind] if kind in _readers else _reader_of(kind)
+        if read is not None:
+            read(id(array), self.address)
+            return self.pointer
         if isinstance(array, np.ndarray):
             form = (array.shape, array.strides, array.dtype, dtype)
             data = array.__array_interface__["data"][0]
@@ -161,6 +167,40 @@ _capsule_pointer.restype = c_void_p
 _capsule_pointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
 
 
+class _Exchange(ctypes.Structure):
+    """DLPackExchangeAPI of DLPack 1.3: how C code reads a framework's arrays."""
+
+    _fields_ = [
+        ("major", ctypes.c_uint32),
+        ("minor", ctypes.c_uint32),
+        ("previous", c_void_p),
+        ("allocate", c_void_p),
+        ("managed_from_object", c_void_p),
+        ("object_from_managed", c_void_p),
+        ("tensor_from_object", c_void_p),
+        ("current_stream", c_void_p),
+    ]
+
+
+# With the interpreter's lock, and Python's errors as exceptions.
+_Reader = ctypes.PYFUNCTYPE(ctypes.c_int, c_void_p, c_void_p)
+_readers: dict[type, Any] = {}
+
+
+def _reader_of(kind: type) -> Any:
+    """What fills a DLTensor (by its address) from an object of a type (by its id),
+    without a copy or a capsule; None if the type offers no such function."""
+    read = None
+    capsule = getattr(kind, "__dlpack_c_exchange_api__", None)
+    if capsule is not None:
+        address = _capsule_pointer(capsule, b"dlpack_exchange_api")
+        exchange = _Exchange.from_address(address)
+        if exchange.major == 1 and exchange.tensor_from_object:
+            read = _Reader(exchange.tensor_from_object)
+    _readers[kind] = read
+    return read
+
+
 def current_stream(values: list[Any], device: DLDevice) -> int:
     """torch's current stream of the device, if torch is in use; else the default."""
     if device.type != CUDA:
@@ -171,12 +211,18 @@ def current_stream(values: list[Any], device: DLDevice) -> int:
     return 0
 
 
+_torch_floats: dict[str, Any] = {}
+
+
 def empty_like(example: Any, shape: tuple[int, ...], dtype: str) -> Any:
     """A fresh array of the framework, and on the device, of another."""
     if is_torch(example):
-        torch = sys.modules["torch"]
-        kinds = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
-        return torch.empty(shape, dtype=kinds[dtype], device=example.device)
+        if not _torch_floats:
+            torch = sys.modules["torch"]
+            _torch_floats.update(
+                f32=torch.float32, f16=torch.float16, bf16=torch.bfloat16
+            )
+        return example.new_empty(shape, dtype=_torch_floats[dtype])
     if dtype == "bf16":  # as the caller writes it: ml_dtypes, or bits
         kind = example.dtype if example.dtype.itemsize == 2 else np.uint16
         return np.empty(shape, kind)
@@ -214,3 +260,84 @@ def on_host(array: Any) -> bool:
     if is_torch(array):
         return array.device.type == "cpu"
     return array.__dlpack_device__()[0] == CPU
+
+
+def place_of(array: Any) -> tuple[str, int]:
+    """Where an array lies, "cpu" or "cuda:N", and the stream to work on there:
+    torch's current one."""
+    if not is_torch(array):
+        if not isinstance(array, np.ndarray):
+            raise TypeError(
+                f"expects NumPy arrays or torch tensors, but got {type(array).__name__}"
+            )
+        return "cpu", 0
+    device = array.device
+    found = _places.get(device)
+    if found is None:
+        if device.type not in ("cpu", "cuda"):
+            raise _abi.InvalidArgument(
+                f"expects tensors on cpu or cuda, but got {device}"
+            )
+        index = device.index or 0
+        name = "cpu" if device.type == "cpu" else f"cuda:{index}"
+        found = _places[device] = name, index
+    if found[0] == "cpu":
+        return found[0], 0
+    return found[0], _current_stream(found[1])
+
+
+_places: dict[Any, tuple[str, int]] = {}
+
+
+def _current_stream(index: int) -> int:
+    torch = sys.modules["torch"]
+    raw = getattr(torch._C, "_cuda_getCurrentRawStream", None)  # a tenth of the time
+    if raw is not None:
+        return raw(index)
+    return torch.cuda.current_stream(index).cuda_stream
+
+
+def is_capturing() -> bool:
+    """Whether torch's current stream records a CUDA graph."""
+    return sys.modules["torch"].cuda.is_current_stream_capturing()
+
+
+def with_rows(array: Any) -> Any:
+    """The array, copied if elements of a row do not lie side by side."""
+    if is_torch(array):
+        if array.ndim and array.stride(-1) != 1 and array.shape[-1] > 1:
+            return array.contiguous()
+    elif isinstance(array, np.ndarray):
+        if array.ndim and array.shape[-1] > 1 and array.strides[-1] != array.itemsize:
+            return np.ascontiguousarray(array)
+    return array
+
+
+def new_like(example: Any, shape: tuple[int, ...] | None, zeroed: bool) -> Any:
+    """A fresh array of the dtype, and place, of another; of its shape if None."""
+    if is_torch(example):
+        torch = sys.modules["torch"]
+        if shape is None:
+            return torch.zeros_like(example) if zeroed else torch.empty_like(example)
+        return example.new_zeros(shape) if zeroed else example.new_empty(shape)
+    shape = example.shape if shape is None else shape
+    return np.zeros(shape, example.dtype) if zeroed else np.empty(shape, example.dtype)
+
+
+def new_f32(example: Any, shape: tuple[int, ...], fill: float | None) -> Any:
+    """A fresh array of f32 at the place of another, filled if asked."""
+    if is_torch(example):
+        torch = sys.modules["torch"]
+        if fill is None:
+            return example.new_empty(shape, dtype=torch.float32)
+        return example.new_full(shape, fill, dtype=torch.float32)
+    if fill is None:
+        return np.empty(shape, np.float32)
+    return np.full(shape, fill, np.float32)
+
+
+def host_ints(values: Any, name: str) -> list[int]:
+    """Integers on the host as a list of ints; checked."""
+    if isinstance(values, (list, tuple)) and all(type(x) is int for x in values):
+        return list(values)
+    return int32(values, name).tolist()

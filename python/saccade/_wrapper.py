@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Attention with a plan: made once, planned once a step, run once a layer."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+from . import _masks, _spec, _tensors, _trace
+from ._abi import InvalidArgument, OutOfCapacity
+from ._batch import Cache
+from ._kernel import Capacity, Plan, compile
+
+
+class Attention:
+    """Attention over paged, ragged or dense caches, for engines that plan.
+
+    >>> decode = saccade.Attention(num_q_heads=32, num_kv_heads=8, head_dim=128,
+    ...                            page_size=16, causal=True, device="cuda")
+    >>> decode.plan([1] * 64, kv_lens=lengths, page_table=table)   # once a step
+    >>> out = decode.run(q, (k_pages, v_pages))                    # once a layer
+
+    From a spec (text or a path), of any number of caches; or from keywords:
+
+    num_q_heads, num_kv_heads, head_dim, value_dim: as the model has them; value_dim
+        where values have a head dim of their own.
+    dtype: of queries and outputs: "bfloat16", "float16", or on the CPU "float32".
+    kv_dtype: of the cache, where it is not `dtype`: "float8_e4m3fn", "float8_e5m2".
+        Runs then take key_scale and value_scale.
+    cache: "paged", with page_size tokens a page; "ragged"; or "dense".
+    order: of the cache: "NHD" ([pages, page_size, heads, dim]) or "HND".
+    causal, window, softcap, alibi, sinks, scale, score_mod, mask_mod, return_lse: as
+        for saccade.attention.
+    append: runs take the new keys and values too, and write them into the (paged)
+        cache before they attend.
+    query_tokens: tokens of a request's query that the kernel is to be fast for: 1 for
+        decode, 0 for batches of all kinds.
+    batch_invariant: a request gives the same bits in any batch (costs balance).
+    capacity: of the batches to come (saccade.Capacity); by default, plans grow with
+        the batches, and a batch that fits is planned in the same memory. With
+        fixed_grid a captured CUDA graph of runs replays with each next plan.
+    device: "cpu", "cuda", "cuda:N"; default: CUDA where there is a device.
+    """
+
+    def __init__(
+        self,
+        spec: str | os.PathLike | None = None,
+        *,
+        num_q_heads: int | None = None,
+        num_kv_heads: int | None = None,
+        head_dim: int | None = None,
+        value_dim: int | None = None,
+        dtype: Any = "bfloat16",
+        kv_dtype: Any = None,
+        cache: str = "paged",
+        page_size: int = 16,
+        order: str = "NHD",
+        causal: bool = False,
+        window: int | tuple[int | None, int | None] | None = None,
+        softcap: float | None = None,
+        alibi: Any = None,
+        sinks: Any = None,
+        scale: float | None = None,
+        score_mod: Callable | None = None,
+        mask_mod: Callable | None = None,
+        return_lse: bool = False,
+        append: bool = False,
+        query_tokens: int = 0,
+        batch_invariant: bool = False,
+        capacity: Capacity | None = None,
+        device: str | None = None,
+        kernel: str | None = None,
+    ):
+        self._capacity = capacity
+        self._batch_invariant = batch_invariant
+        self._plan: Plan | None = None
+        self._variant: _trace.Variant | None = None
+        if spec is not None:
+            self.kernel = compile(
+                spec, device=device, kernel=kernel, query_tokens=query_tokens
+            )
+            return
+        if num_q_heads is None or num_kv_heads is None or head_dim is None:
+            raise TypeError("expects num_q_heads, num_kv_heads and head_dim, or a spec")
+        left, right = (None, None) if window is None else _masks.sides(window)
+        self._options = {
+            "causal": causal, "left": left, "right": right, "softcap": softcap,
+            "alibi": alibi, "score_mod": score_mod, "mask_mod": mask_mod,
+        }  # fmt: skip
+        self._captured, self._sinks = self._read(), sinks
+        self._variant = _trace.trace(*self._functions(), sink=sinks is not None)
+        self._scale = 1.0 / math.sqrt(head_dim) if scale is None else float(scale)
+        element = _spec.element_of(dtype)
+        kv_element = element if kv_dtype is None else _spec.element_of(kv_dtype)
+        self._scaled = kv_element != element
+        self._append = append
+        query = _spec.Layout(
+            "dense" if cache == "dense" else "ragged", num_q_heads, head_dim, element,
+            order=order if cache == "dense" else "NHD",
+        )  # fmt: skip
+        paged = cache == "paged"
+        self._text = _spec.KernelSpec(
+            self._variant,
+            query,
+            _spec.Layout(
+                cache, num_kv_heads, head_dim, kv_element, value_dim, order,
+                page=page_size if paged else None,
+            ),
+            output_order=query.order,
+            lse=return_lse,
+            append=append,
+            cache_scales=self._scaled,
+        ).text()  # fmt: skip
+        self.kernel = compile(self._text, device=device, query_tokens=query_tokens)
+
+    def __repr__(self) -> str:
+        return f"<saccade.Attention {self.kernel!r}>"
+
+    @property
+    def variant(self) -> _trace.Variant | None:
+        """What was traced; None if the attention was made from a spec."""
+        return self._variant
+
+    @property
+    def planned(self) -> Plan:
+        """The plan of the current batch. Raises InvalidArgument before the first."""
+        if self._plan is None:
+            raise InvalidArgument("expects plan() before run(), but nothing is planned")
+        return self._plan
+
+    def workspace_bytes(self, capacity: Capacity | None = None) -> int:
+        """Bytes of device memory that plans of a capacity take at most."""
+        capacity = capacity or self._capacity
+        if capacity is None:
+            raise TypeError("expects a capacity")
+        return self.kernel.workspace_bytes(capacity)
+
+    def plan(
+        self,
+        q_lens: Any = None,
+        *,
+        q_indptr: Any = None,
+        kv_lens: Any = None,
+        kv_indptr: Any = None,
+        page_table: Any = None,
+        last_page_len: Any = None,
+        block_rows: Any = None,
+        caches: Sequence[Cache] | dict[str, Cache] | None = None,
+        stream: int | None = None,
+    ) -> Plan:
+        """Plans the next batch: its lengths, on the host, and its page table, on the
+        host or the device. Arguments as for Kernel.plan. Never waits for the GPU.
+
+        Memory of the last plan is used again if the batch fits; without a capacity a
+        larger one gets a new plan. Raises InvalidArgument, OutOfCapacity.
+        """
+        batch = {
+            "q_indptr": q_indptr, "kv_lens": kv_lens, "kv_indptr": kv_indptr,
+            "page_table": page_table, "last_page_len": last_page_len,
+            "block_rows": block_rows, "caches": caches,
+            "stream": self._stream(page_table) if stream is None else stream,
+        }  # fmt: skip
+        if self._plan is not None:
+            try:
+                self._plan.update(q_lens, **batch)
+                return self._plan
+            except OutOfCapacity:
+                if self._capacity is not None:
+                    raise
+        self._plan = self.kernel.plan(
+            q_lens,
+            **batch,
+            capacity=self._capacity,
+            batch_invariant=self._batch_invariant,
+        )
+        return self._plan
+
+    def run(
+        self,
+        q: Any,
+        *args: Any,
+        out: Any = None,
+        stream: int | None = None,
+        **values: Any,
+    ) -> Any:
+        """Runs on the planned batch.
+
+        run(q, kv), or run(q, k, v, kv) with append=True: q [tokens, num_q_heads,
+        head_dim]; k, v, the new tokens, [tokens, num_kv_heads, dim]; kv the cache, a
+        pair (keys, values) or one tensor of both. An attention made from a spec takes
+        the spec's arguments.
+        values: in this run instead of those given before: scale, window, softcap,
+            alibi, sinks; and key_scale and value_scale (f32 [num_kv_heads]) of 8-bit
+            caches. What the attention was made without cannot be given here.
+        out: where results go; None allocates. stream: default: torch's current one.
+
+        Returns out, or (out, lse) with lse f32 [tokens, num_q_heads]. Does not wait.
+        """
+        plan = self._plan or self.planned
+        if self._variant is None:
+            return self.kernel.run(plan, q, *args, out=out, stream=stream, **values)
+        count = 3 if self._append else 1
+        if len(args) != count:
+            names = "q, k, v, kv" if self._append else "q, kv"
+            raise TypeError(f"expects {names}, but got {1 + len(args)} arguments")
+        scale, sinks = self._scale, self._sinks
+        arguments: list[Any] = [q, *args]
+        if self._scaled:
+            for name in ("key_scale", "value_scale"):
+                if name not in values:
+                    raise TypeError(f"expects {name} for a cache of 8 bits")
+                arguments.append(values.pop(name))
+        captured = self._captured[1]
+        if values:
+            values = dict(values)
+            scale = values.pop("scale", scale)
+            sinks = values.pop("sinks", sinks)
+        if values or self._has_functions():
+            captured = self._read(values)[1]
+        arguments.append(scale)
+        arguments += captured
+        if self._sinks is not None:
+            arguments.append(sinks)
+        elif sinks is not None:
+            raise InvalidArgument("expects no sinks, as the attention was made without")
+        if stream is None:
+            stream = self._stream(q)
+        outputs = self.kernel._outputs(plan, arguments, out)
+        plan._launch(arguments, outputs, stream)
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    def _has_functions(self) -> bool:
+        options = self._options
+        return options["score_mod"] is not None or options["mask_mod"] is not None
+
+    def _stream(self, example: Any) -> int:
+        return _tensors.current_stream([example], self.kernel._device)
+
+    def _functions(self, **changed: Any) -> tuple[Callable | None, Callable | None]:
+        return _masks.options(**{**self._options, **changed})
+
+    def _read(self, changed: dict[str, Any] | None = None) -> tuple[Hashable, list]:
+        """The key of the variant and the run-time values of its parameters now."""
+        changed = dict(changed or {})
+        if "window" in changed:
+            changed["left"], changed["right"] = _masks.sides(changed.pop("window"))
+        unknown = set(changed) - {"left", "right", "softcap", "alibi"}
+        if unknown:
+            raise TypeError(f"expects no value named {', '.join(sorted(unknown))}")
+        key, values = _trace.fingerprint(*self._functions(**changed))
+        if changed or self._variant is not None:
+            if key != self._captured[0]:
+                raise InvalidArgument(
+                    "expects values of the options and captures that the attention was "
+                    "made with, but got others; make another saccade.Attention"
+                )
+        return key, values
