@@ -1,54 +1,126 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""What one call costs beside the work: a plan update and a run of one token over
-one key, from Python."""
+"""What a call costs beside the work, in Python: imports, first calls of a variant,
+and the host's time of later ones on problems that the device finishes sooner."""
 
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
 import time
 
 import numpy as np
 import results
 import saccade
 
-SPEC = """
-attn.variant @all() {}
-attn.kernel @tiny(%q: !attn.ragged<1x8xf32>, %kv: !attn.ragged<1x8xf32>) {
-  %s = attn.attend @all() %q, %kv
-    : !attn.ragged<1x8xf32>, !attn.ragged<1x8xf32> -> !attn.state<1x8>
-  %o, %lse = attn.finish @all() %s
-    : !attn.state<1x8> -> !attn.ragged<1x8xf32>, !attn.lse<1>
-  attn.return %o, %lse : !attn.ragged<1x8xf32>, !attn.lse<1>
-}
+try:
+    import torch
+except ImportError:
+    torch = None
+
+IMPORT = """
+import time
+begin = time.perf_counter()
+import saccade
+print(1e3 * (time.perf_counter() - begin))
+"""
+# The first call in a process also loads the library, and makes the CUDA context if
+# torch has not: both are over before the clock starts, by a call of another variant.
+FIRST = """
+import sys, time
+import saccade
+if sys.argv[1] == "cuda":
+    import torch
+    q = torch.zeros(1, 32, 512, 128, device="cuda", dtype=torch.bfloat16)
+else:
+    import numpy as np
+    q = np.zeros((1, 32, 64, 128), np.float32)
+k = q[:, :8]
+saccade.attention(q, k, k)
+begin = time.perf_counter()
+saccade.attention(q, k, k, causal=True, window=100, softcap=30.0)
+if sys.argv[1] == "cuda":
+    torch.cuda.synchronize()
+print(1e3 * (time.perf_counter() - begin))
 """
 
 
-def microseconds(call, count: int = 2000) -> float:
-    call()
-    rounds = []
+def process(code: str, *arguments: str) -> float:
+    """Median of what fresh processes print, each with an empty cache."""
+    times = []
     for _ in range(5):
+        with tempfile.TemporaryDirectory() as folder:
+            done = subprocess.run(
+                [sys.executable, "-c", code, *arguments],
+                env={**os.environ, "SACCADE_CACHE_DIR": folder},
+                capture_output=True, text=True, check=True,
+            )  # fmt: skip
+        times.append(json.loads(done.stdout))
+    return statistics.median(times)
+
+
+def microseconds(call, wait=lambda: None, count: int = 200, rounds: int = 20) -> float:
+    """Of the host for one call: the best round, each begun with an idle device."""
+    call()
+    times = []
+    for _ in range(rounds):
+        wait()
         begin = time.perf_counter()
         for _ in range(count):
             call()
-        rounds.append(1e6 * (time.perf_counter() - begin) / count)
-    return min(rounds)
+        times.append(1e6 * (time.perf_counter() - begin) / count)
+    wait()
+    return min(times)
+
+
+def calls(device: str) -> dict:
+    """Calls with arrays of a device: attention, a planned run, an update."""
+    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
+    dtype = "bfloat16" if device == "cuda" else "float32"
+
+    def zeros(*shape):
+        if torch is None:
+            return np.zeros(shape, np.float32)
+        return torch.zeros(shape, device=device, dtype=getattr(torch, dtype))
+
+    q, k = zeros(1, 8, 1, 64), zeros(1, 2, 16, 64)
+    decode = saccade.Attention(
+        num_q_heads=8, num_kv_heads=2, head_dim=64, page_size=16, causal=True,
+        dtype=dtype, device=device,
+    )  # fmt: skip
+    table = [[0]]
+    decode.plan([1], kv_lens=[16], page_table=table)
+    tokens, pages = q[:, :, 0], zeros(1, 2, 16, 2, 64)
+    out = decode.run(tokens, pages)
+    return {
+        "attention_us": microseconds(lambda: saccade.attention(q, k, k), wait),
+        "attention_with_options_us": microseconds(
+            lambda: saccade.attention(q, k, k, causal=True, window=9, softcap=2.0), wait
+        ),
+        "attention_with_mask_mod_us": microseconds(
+            lambda: saccade.attention(q, k, k, mask_mod=lambda b, h, i, j: i >= j), wait
+        ),
+        "run_us": microseconds(lambda: decode.run(tokens, pages, out=out), wait),
+        "run_without_out_us": microseconds(lambda: decode.run(tokens, pages), wait),
+        "plan_us": microseconds(
+            lambda: decode.plan([1], kv_lens=[16], page_table=table), wait
+        ),
+    }
 
 
 def main() -> None:
-    saccade.set_num_threads(1)
-    kernel = saccade.compile(SPEC, device="cpu")
-    plan = kernel.plan([1], kv_lens=[1])
-    q = np.ones((1, 1, 8), np.float32)
-    out = np.empty_like(q), np.empty((1, 1), np.float32)
-    pair, one = (q, q), [1]
-    from saccade._abi import lib
-
-    frame = plan._frame
-    kernel.run(plan, q, pair, out=out)
     figures = {
-        "run_us": microseconds(lambda: kernel.run(plan, q, pair, out=out)),
-        "run_in_c_us": microseconds(
-            lambda: lib.saccade_run(plan._handle, frame.arguments, frame.count, 0)
-        ),
-        "plan_update_us": microseconds(lambda: plan.update(one, kv_lens=one)),
+        "import_ms": process(IMPORT),
+        "first_call_cpu_ms": process(FIRST, "cpu"),
+        "arrays": "numpy" if torch is None else f"torch {torch.__version__}",
     }
+    saccade.set_num_threads(1)
+    figures["calls_cpu"] = calls("cpu")
+    if torch is not None and torch.cuda.is_available():
+        figures["device"] = torch.cuda.get_device_name()
+        figures["first_call_cuda_ms"] = process(FIRST, "cuda")
+        figures["calls_cuda"] = calls("cuda")
     results.write("call_overhead", figures)
 
 

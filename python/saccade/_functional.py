@@ -105,17 +105,27 @@ def attention(
     Raises InvalidArgument, SpecError (with the compiler's message), TraceError (with
     the line of the function).
     """
+    return attend(
+        q, k, v, layout, causal, window, softcap, alibi, sinks, scale, score_mod,
+        mask_mod, q_lens, kv_lens, q_indptr, kv_indptr, return_lse, out, False,
+    )  # fmt: skip
+
+
+def attend(
+    q: Any, k: Any, v: Any, layout: str, causal: bool, window: Any, softcap: Any,
+    alibi: Any, sinks: Any, scale: Any, score_mod: Any, mask_mod: Any, q_lens: Any,
+    kv_lens: Any, q_indptr: Any, kv_indptr: Any, return_lse: bool, out: Any,
+    first_query: bool,
+) -> Any:  # fmt: skip
+    """attention; first_query: q_idx counts from 0, not from the first key's place."""
     torch = sys.modules.get("torch")
+    run = _attention
     if torch is not None and isinstance(q, torch.Tensor):
         if torch.compiler.is_compiling() or type(q) is not torch.Tensor:
             from . import _torch_ops
 
             if _torch_ops.is_traced(q):
-                return _torch_ops.attention(
-                    q, k, v, layout, causal, window, softcap, alibi, sinks, scale,
-                    score_mod, mask_mod, q_lens, kv_lens, q_indptr, kv_indptr,
-                    return_lse, out,
-                )  # fmt: skip
+                run = _torch_ops.attention
         if torch.is_grad_enabled() and (
             q.requires_grad or k.requires_grad or v.requires_grad
         ):
@@ -123,9 +133,9 @@ def attention(
                 "expects tensors without a gradient, as there is no backward, but got "
                 "one that requires_grad; call under torch.no_grad(), or detach()"
             )
-    return _attention(
+    return run(
         q, k, v, layout, causal, window, softcap, alibi, sinks, scale, score_mod,
-        mask_mod, q_lens, kv_lens, q_indptr, kv_indptr, return_lse, out, False,
+        mask_mod, q_lens, kv_lens, q_indptr, kv_indptr, return_lse, out, first_query,
     )  # fmt: skip
 
 
@@ -254,6 +264,11 @@ def _outputs(q: Any, value_dim: int, call: _Call, out: Any) -> list[Any]:
 def _plan(key: Hashable, q: Any, k: Any, v: Any, call: _Call) -> _Planned:
     """Plans a batch whose lengths were not met before, or not lately."""
     q_lens, kv_lens = _batch(q, k, v, call)
+    if _tensors.place_of(q)[0] != "cpu" and _tensors.is_capturing():
+        raise InvalidArgument(
+            "expects a call with these lengths before the capture of a CUDA graph, on "
+            "the same stream: it plans, and plans are not captured"
+        )
     with _lock:
         planned = _plans.get(key)
         if planned is not None:

@@ -265,6 +265,7 @@ class Kernel:
         host_only: bool = False,
         batch_invariant: bool = False,
         stream: int = 0,
+        growth: int = 1,
     ) -> Plan:
         """Plans a batch.
 
@@ -277,6 +278,7 @@ class Kernel:
         host_only: plan and describe only, without a device; give capacity.ctas.
         batch_invariant: cut each request by its own lengths alone, so that it gives
             the same bits in any batch and at any place of it. It costs balance.
+        growth: how many times this batch what `capacity` leaves open is to hold.
         """
         parts = cache_parts(
             caches,
@@ -297,7 +299,7 @@ class Kernel:
         flags = (_abi.HOST_ONLY if host_only else 0) | (
             _abi.BATCH_INVARIANT if batch_invariant else 0
         )
-        return Plan(self, where, batch, capacity or Capacity(), flags, stream)
+        return Plan(self, where, batch, capacity or Capacity(), flags, stream, growth)
 
     def workspace_bytes(self, capacity: Capacity) -> int:
         """Bytes of device memory that a plan of the capacity takes at most."""
@@ -486,17 +488,18 @@ class Plan:
         capacity: Capacity,
         flags: int,
         stream: int,
+        growth: int = 1,
     ):
         self.kernel = kernel
         self._device = device
         self._handle = c_void_p()
         struct = capacity._struct(
             flags,
-            requests=batch.requests,
-            query_tokens=int(batch.q_lens.sum()),
-            indices=batch.indices,
-            row_blocks=batch.row_blocks,
-            keys=batch.keys(kernel._caches),
+            requests=growth * batch.requests,
+            query_tokens=growth * int(batch.q_lens.sum()),
+            indices=growth * batch.indices,
+            row_blocks=growth * batch.row_blocks,
+            keys=growth * batch.keys(kernel._caches),
         )
         self._workspace = capacity.workspace  # kept alive
         lib.saccade_plan_create(

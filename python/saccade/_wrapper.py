@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
+import sys
+import weakref
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
@@ -114,6 +117,10 @@ class Attention:
             cache_scales=self._scaled,
         ).text()  # fmt: skip
         self.kernel = compile(self._text, device=device, query_tokens=query_tokens)
+        self._return_lse = return_lse
+        self._value_dim = value_dim or head_dim
+        # What graphs of torch.compile hold in place of this object.
+        self._number = _number_of(self)
 
     def __repr__(self) -> str:
         return f"<saccade.Attention {self.kernel!r}>"
@@ -174,6 +181,7 @@ class Attention:
             **batch,
             capacity=self._capacity,
             batch_invariant=self._batch_invariant,
+            growth=2,  # so that lengths that grow token by token find room
         )
         return self._plan
 
@@ -199,6 +207,9 @@ class Attention:
         Returns out, or (out, lse) with lse f32 [tokens, num_q_heads]. Does not wait.
         """
         plan = self._plan or self.planned
+        torch = sys.modules.get("torch")
+        if torch is not None and torch.compiler.is_compiling():
+            return self._record(q, args, out, stream, values)
         if self._variant is None:
             return self.kernel.run(plan, q, *args, out=out, stream=stream, **values)
         count = 3 if self._append else 1
@@ -231,6 +242,24 @@ class Attention:
         plan._launch(arguments, outputs, stream)
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
+    def _record(
+        self, q: Any, args: tuple, out: Any, stream: Any, values: dict[str, Any]
+    ) -> Any:
+        """A run under torch.compile: an operator of torch in its graph."""
+        from . import _torch_ops
+
+        if self._variant is None or out is not None or stream is not None:
+            raise InvalidArgument(
+                "expects an attention made of keywords, and neither out= nor stream=, "
+                "under torch.compile"
+            )
+        if set(values) - {"scale"}:
+            raise InvalidArgument(
+                f"expects no value but scale under torch.compile, but got "
+                f"{', '.join(sorted(values))}"
+            )
+        return _torch_ops.run(self, q, args, values.get("scale"))
+
     def _has_functions(self) -> bool:
         options = self._options
         return options["score_mod"] is not None or options["mask_mod"] is not None
@@ -257,3 +286,14 @@ class Attention:
                     "made with, but got others; make another saccade.Attention"
                 )
         return key, values
+
+
+def _number_of(attention: Attention) -> int:
+    """A number of its own for each attention, by which it is found while it lives."""
+    number = next(_numbers)
+    numbered[number] = attention
+    return number
+
+
+_numbers = itertools.count(1)
+numbered: weakref.WeakValueDictionary[int, Attention] = weakref.WeakValueDictionary()
