@@ -297,6 +297,15 @@ def _current_stream(index: int) -> int:
     return torch.cuda.current_stream(index).cuda_stream
 
 
+def is_cuda(array: Any) -> bool:
+    """Whether an array lies on a CUDA device."""
+    if is_torch(array):
+        return array.is_cuda
+    if isinstance(array, (np.ndarray, list, tuple)):
+        return False
+    return hasattr(array, "__dlpack_device__") and array.__dlpack_device__()[0] == CUDA
+
+
 def is_capturing() -> bool:
     """Whether torch's current stream records a CUDA graph."""
     return sys.modules["torch"].cuda.is_current_stream_capturing()

@@ -11,6 +11,8 @@ import weakref
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
+import numpy as np
+
 from . import _masks, _spec, _tensors, _trace
 from ._abi import InvalidArgument, OutOfCapacity
 from ._batch import Cache
@@ -161,8 +163,12 @@ class Attention:
         host or the device. Arguments as for Kernel.plan. Never waits for the GPU.
 
         Memory of the last plan is used again if the batch fits; without a capacity a
-        larger one gets a new plan. Raises InvalidArgument, OutOfCapacity.
+        larger one gets a new plan. With a capacity that says on_device, kv_lens (and
+        q_indptr) may lie on the GPU: a kernel plans then, see Plan.update_on_device.
+        Raises InvalidArgument, OutOfCapacity.
         """
+        if kv_lens is not None and _tensors.is_cuda(kv_lens):
+            return self._plan_on_device(q_lens, q_indptr, kv_lens, page_table, stream)
         batch = {
             "q_indptr": q_indptr, "kv_lens": kv_lens, "kv_indptr": kv_indptr,
             "page_table": page_table, "last_page_len": last_page_len,
@@ -183,6 +189,25 @@ class Attention:
             batch_invariant=self._batch_invariant,
             growth=2,  # so that lengths that grow token by token find room
         )
+        return self._plan
+
+    def _plan_on_device(
+        self, q_lens: Any, q_indptr: Any, kv_lens: Any, page_table: Any, stream: Any
+    ) -> Plan:
+        if self._capacity is None or not self._capacity.on_device:
+            raise InvalidArgument(
+                "expects kv_lens on the host, or a capacity with on_device=True, but "
+                "got them on the GPU"
+            )
+        if self._plan is None:
+            nothing = np.zeros((0, 1), np.int32)
+            self._plan = self.kernel.plan(
+                [], kv_lens=[], page_table=nothing, capacity=self._capacity
+            )
+        self._plan.update_on_device(
+            q_lens or 0, kv_lens=kv_lens, page_table=page_table, q_indptr=q_indptr,
+            stream=stream,
+        )  # fmt: skip
         return self._plan
 
     def run(
