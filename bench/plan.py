@@ -23,7 +23,7 @@ import results
 import saccade
 from saccade import _abi
 from saccade._batch import BatchView, Cache
-from saccade._kernel import Plan
+from saccade._plan import Plan
 
 SPEC = Path(__file__).parents[1] / "examples" / "llama3_decode.mlir"
 CTAS = 132

@@ -41,8 +41,9 @@ _HOMES = {
         "targets",
     ),
     "_functional": ("attention",),
-    "_kernel": ("Capacity", "Kernel", "Plan", "compile", "launch_count", "stage"),
+    "_kernel": ("Kernel", "compile", "stage"),
     "_masks": ("and_masks", "or_masks"),
+    "_plan": ("Capacity", "Plan", "launch_count"),
     "_reference": ("reference",),
     "_tokens": ("append_kv",),
     "_trace": ("Parameter", "TraceError", "Variant", "trace"),
@@ -83,14 +84,14 @@ if TYPE_CHECKING:
     from ._compiler import set_num_threads as set_num_threads
     from ._compiler import targets as targets
     from ._functional import attention as attention
-    from ._kernel import Capacity as Capacity
     from ._kernel import Kernel as Kernel
-    from ._kernel import Plan as Plan
     from ._kernel import compile as compile
-    from ._kernel import launch_count as launch_count
     from ._kernel import stage as stage
     from ._masks import and_masks as and_masks
     from ._masks import or_masks as or_masks
+    from ._plan import Capacity as Capacity
+    from ._plan import Plan as Plan
+    from ._plan import launch_count as launch_count
     from ._reference import reference as reference
     from ._tokens import append_kv as append_kv
     from ._trace import Parameter as Parameter

@@ -17,7 +17,8 @@ from typing import Any
 
 from . import _forked, _masks, _tensors, _trace
 from ._abi import InvalidArgument
-from ._kernel import Kernel, Plan, compile
+from ._kernel import Kernel, compile
+from ._plan import Plan
 from ._spec import KernelSpec, Layout, element_of
 
 #: Plans that are kept for calls to come: of a kernel, and in all.

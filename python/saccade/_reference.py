@@ -13,7 +13,8 @@ import numpy as np
 from . import _abi
 from ._abi import lib
 from ._batch import BatchView, Cache, cache_parts
-from ._kernel import Frame, _compile_until, read_spec
+from ._kernel import _compile_until, read_spec
+from ._plan import Frame
 
 
 def reference(

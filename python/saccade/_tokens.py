@@ -9,7 +9,8 @@ from typing import Any
 
 from . import _forked, _tensors
 from ._abi import InvalidArgument, OutOfCapacity
-from ._kernel import Kernel, Plan, compile
+from ._kernel import Kernel, compile
+from ._plan import Plan
 from ._spec import Layout, append_text, element_of
 
 

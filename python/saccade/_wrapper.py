@@ -16,7 +16,8 @@ import numpy as np
 from . import _masks, _spec, _tensors, _trace
 from ._abi import InvalidArgument, OutOfCapacity
 from ._batch import Cache
-from ._kernel import Capacity, Plan, compile
+from ._kernel import compile
+from ._plan import Capacity, Plan
 
 
 class Attention:
