@@ -195,6 +195,9 @@ def _attention(
         return_lse, first_query, functions, lengths,
     )  # fmt: skip
     outputs = _outputs(q, v.shape[-1], call, out)
+    if 0 in q.shape:
+        _batch(q, k, v, call)  # for its checks
+        return _returned(outputs, call)
     while True:
         planned = _plans.get(key) or _plan(key, q, k, v, call)
         with planned.lock:
@@ -211,9 +214,13 @@ def _attention(
                 planned.captured = True
             planned.plan._launch([q, (k, v), scale, *values], outputs, stream)
             break
-    if not return_lse:
+    return _returned(outputs, call)
+
+
+def _returned(outputs: list[Any], call: _Call) -> Any:
+    if not call.return_lse:
         return outputs[0]
-    if layout == "BHSD":
+    if call.layout == "BHSD":
         return outputs[0], outputs[1].swapaxes(1, 2)
     return tuple(outputs)
 

@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Python functions in FlexAttention's form as variants of the attn dialect.
+
+A function runs once on stand-ins for its arguments and for what it captures; what it
+does with them becomes the nodes of a graph.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any
+
+from . import _forked, _symbols
+from ._capture import Leaves, Rebuilder
+from ._graph import F32, I1, I32, Graph, Value, positions, print_body, walk
+from ._symbols import Specialize, Traced, TraceError, Tracer
+
+__all__ = ["Parameter", "TraceError", "Variant", "fingerprint", "trace"]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A run-time value of a variant. type: as the dialect writes it, "f32", "i32",
+    "!attn.per_head<f32>", "!attn.table<?x?xbf16>"."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Which attention: the text of an attn.variant and its run-time parameters."""
+
+    name: str
+    text: str
+    parameters: tuple[Parameter, ...]
+
+    def __str__(self) -> str:
+        return self.text
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes the text to a file."""
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(self.text + "\n")
+
+
+@dataclass(frozen=True)
+class _Functions:
+    """What was traced: the bodies, and which captured values they use."""
+
+    logits: Value | None
+    mask: Value | None
+    used: list[_symbols.Source]
+    kinds: dict[str, str]  # of parameters, by name
+
+
+@dataclass
+class _Entry:
+    """All traces of functions of one structure."""
+
+    sources: list[_symbols.Source]  # what must be looked at besides the leaves
+    constants: list[_symbols.Source]  # whose values the trace depends on
+    traces: dict[Hashable, _Functions]
+
+
+_entries: dict[Hashable, _Entry] = {}
+_lock = threading.RLock()
+
+
+def _forget() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+_forked.in_child(_forget)
+
+_NOTHING: tuple[Hashable, list] = (None, [])
+
+
+def fingerprint(
+    score_mod: Callable | None = None, mask_mod: Callable | None = None
+) -> tuple[Hashable, list]:
+    """A key that is equal for functions that trace to one variant, and what they
+    capture now: the values of the variant's parameters, in order."""
+    if score_mod is None and mask_mod is None:
+        return _NOTHING
+    key, functions, leaves = _find(score_mod, mask_mod)
+    return key, [source.read(leaves) for source in functions.used]
+
+
+def trace(
+    score_mod: Callable | None = None,
+    mask_mod: Callable | None = None,
+    *,
+    sink: bool = False,
+    name: str = "variant",
+    first_query: bool = False,
+) -> Variant:
+    """Traces functions into a variant.
+
+    score_mod: (score, b, h, q_idx, kv_idx) -> score, of the scaled logit.
+    mask_mod: (b, h, q_idx, kv_idx) -> whether the query sees the key.
+        b is the request, h the query head. Written with Python's operators and torch's
+        functions; numbers and tensors that they capture become parameters.
+    sink: with a last parameter `sinks`, one logit a head in the denominator.
+    first_query: q_idx counts a request's queries from 0, as FlexAttention does; else
+        it is the place among the keys: kv_len - q_len + i for query i.
+
+    Raises TraceError, with the line of the function.
+    """
+    functions = _Functions(None, None, [], {})
+    if score_mod is not None or mask_mod is not None:
+        functions = _find(score_mod, mask_mod)[1]
+    parameters = [Parameter(s.name, functions.kinds[s.name]) for s in functions.used]
+    if sink:
+        parameters.append(Parameter("sinks", "!attn.per_head<f32>"))
+    bodies = []
+    if functions.logits is not None:
+        bodies.append(_body("logits", functions.logits, first_query, parameters))
+    if functions.mask is not None:
+        bodies.append(_body("mask", functions.mask, first_query, parameters))
+    if sink:
+        bodies.append(
+            "  attn.sink(head %h) {\n"
+            "    %0 = attn.read %sinks[%h] : !attn.per_head<f32>\n"
+            "    attn.yield %0 : f32\n  }"
+        )
+    signature = ", ".join(f"%{p.name}: {p.type}" for p in parameters)
+    inside = "\n".join(["", *bodies, ""]) if bodies else ""
+    text = f"attn.variant @{name}({signature}) {{{inside}}}"
+    return Variant(name, text, tuple(parameters))
+
+
+#: What a body calls the positions that it asks for.
+_SHORT = {
+    "query": "q", "key": "k", "head": "h", "request": "r", "q_len": "q_len",
+    "kv_len": "kv_len",
+}  # fmt: skip
+
+
+def _body(
+    kind: str, root: Value, first_query: bool, parameters: list[Parameter]
+) -> str:
+    if first_query:
+        root = _with_rows(root)
+    asked = [name for name in _SHORT if name in positions(root)]
+    arguments = [f"{name} %{_SHORT[name]}" for name in asked]
+    names = {name: _SHORT[name] for name in asked} | {
+        p.name: p.name for p in parameters
+    }
+    if kind == "logits":
+        arguments.insert(0, "%s")
+        names["score"] = "s"
+    body = print_body(root, names, "    ")
+    return f"  attn.{kind}({', '.join(arguments)}) {{\n{body}\n  }}"
+
+
+def _with_rows(root: Value) -> Value:
+    """The node with the query counted from its request's first."""
+    graph = Graph()
+    made: dict[int, Value] = {}
+    for value in walk(root):
+        copy = graph.node(
+            value.op,
+            value.type,
+            *(made[id(x)] for x in value.operands),
+            attribute=value.attribute,
+        )
+        if value.op == "position" and value.attribute == "query":
+            lens = [
+                graph.node("position", I32, attribute=name)
+                for name in ("kv_len", "q_len")
+            ]
+            before = graph.arithmetic("sub", *lens)
+            copy = graph.arithmetic("sub", copy, before)
+        made[id(value)] = copy
+    return made[id(root)]
+
+
+def _find(
+    score_mod: Callable | None, mask_mod: Callable | None
+) -> tuple[Hashable, _Functions, Leaves]:
+    """The trace of functions, made if they are the first of their kind."""
+    try:
+        leaves = Leaves((score_mod, mask_mod))
+    except RecursionError:
+        raise TraceError("expects functions that do not call themselves") from None
+    entry = _entries.get(leaves.structure)
+    if entry is not None:
+        key = _key(leaves, entry)
+        functions = entry.traces.get(key[1])
+        if functions is not None:
+            return key, functions, leaves
+    with _lock:
+        entry = _entries.setdefault(leaves.structure, _Entry([], [], {}))
+        while True:
+            try:
+                functions = _run(score_mod, mask_mod, leaves, entry)
+                break
+            except Specialize as found:
+                entry.constants.append(found.source)
+                entry.traces.clear()  # their keys do not know the constant
+        key = _key(leaves, entry)
+        entry.traces[key[1]] = functions
+        return key, functions, leaves
+
+
+def _key(leaves: Leaves, entry: _Entry) -> tuple[Hashable, tuple]:
+    rest = [source.constant(leaves) for source in entry.constants]
+    rest += [source.kind(leaves) for source in entry.sources]
+    return leaves.structure, tuple(rest)
+
+
+def _run(
+    score_mod: Callable | None, mask_mod: Callable | None, leaves: Leaves, entry: _Entry
+) -> _Functions:
+    tracer = Tracer(leaves, entry.sources, entry.constants)
+    rebuilder = Rebuilder(tracer.leaf, tracer.object)
+    position = {
+        name: tracer.position(name) for name in ("request", "head", "query", "key")
+    }
+    indices = list(position.values())
+    logits = mask = None
+    if score_mod is not None:
+        score = tracer.position("score", F32)
+        result = _call(score_mod, rebuilder, [score, *indices])
+        logits = tracer.result(result, F32, score_mod)
+    if mask_mod is not None:
+        result = _call(mask_mod, rebuilder, indices)
+        mask = tracer.result(result, I1, mask_mod)
+    if logits is not None and logits.op == "position":
+        logits = None  # the score itself
+    if mask is not None and mask.op == "constant" and mask.attribute:
+        mask = None
+    roots = [root for root in (logits, mask) if root is not None]
+    kinds = {
+        x.attribute: tracer.kinds[x.attribute]
+        for root in roots
+        for x in walk(root)
+        if x.op == "parameter"
+    }
+    used = [source for source in tracer.sources() if source.name in kinds]
+    return _Functions(logits, mask, used, kinds)
+
+
+def _call(function: Callable, rebuilder: Rebuilder, arguments: list[Traced]) -> Any:
+    made = rebuilder.of(function)
+    try:
+        return made(*arguments)
+    except (TraceError, Specialize):
+        raise
+    except Exception as error:
+        raise TraceError(
+            f"{_symbols.line_of(error)}: cannot be traced: {type(error).__name__}: {error}"
+        ) from error
+
+
+def valid_name(name: str) -> str:
+    """A name as MLIR takes it."""
+    return re.sub(r"\W", "_", name)
