@@ -141,6 +141,8 @@ def _globals_of(code: types.CodeType, function: types.FunctionType) -> tuple[str
 
 
 def _is_library(value: Any) -> bool:
+    if not isinstance(value, types.FunctionType):
+        return False
     module = getattr(value, "__module__", None) or ""
     return module.split(".")[0] in ("torch", "numpy")
 

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""flex_attention beside torch's own, on the CPU."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import saccade  # noqa: E402
+from torch.nn.attention import flex_attention as flex  # noqa: E402
+
+
+def problem(queries=20, keys=20, heads=4, kv_heads=4, dim=16):
+    generator = torch.Generator().manual_seed(0)
+    return [
+        torch.randn(2, h, n, dim, generator=generator)
+        for h, n in ((heads, queries), (kv_heads, keys), (kv_heads, keys))
+    ]
+
+
+BIAS = torch.randn(4, 20, 32, generator=torch.Generator().manual_seed(1))
+DOCUMENT = torch.tensor([0] * 7 + [1] * 5 + [2] * 20)
+OFFSETS = torch.tensor([0, 7, 12, 32])
+SLOPES = torch.tensor([0.5, 0.25, 0.125, 0.0625], dtype=torch.float16)
+WINDOW, CAP, PREFIX = 6, 2.0, 4
+
+
+def natten_like(b, h, q_idx, kv_idx):
+    return (abs(q_idx // 5 - kv_idx // 5) <= 1) & (abs(q_idx % 5 - kv_idx % 5) <= 1)
+
+
+def ranked_documents(b, h, q_idx, kv_idx):
+    same = DOCUMENT[q_idx] == DOCUMENT[kv_idx]
+    mine = q_idx - OFFSETS[DOCUMENT[q_idx]]
+    theirs = kv_idx - OFFSETS[DOCUMENT[kv_idx]]
+    return same & (mine >= theirs)
+
+
+def alibi_with_cap(score, b, h, q_idx, kv_idx):
+    score = CAP * torch.tanh(score / CAP)
+    return score + SLOPES[h] * (kv_idx - q_idx)
+
+
+def inline_causal(score, b, h, q_idx, kv_idx):
+    return torch.where(q_idx >= kv_idx, score, -float("inf"))
+
+
+def by_parts(score, b, h, q_idx, kv_idx):
+    far = (q_idx - kv_idx).abs().clamp(max=5)
+    odd = torch.logical_xor(q_idx % 2 == 0, kv_idx % 3 == 1)
+    score = torch.where(odd & (h > 0), score * 0.5 - far / 7, score.sigmoid() * 2)
+    return torch.maximum(score, -torch.exp2(-far.float())) + (b << 1)
+
+
+SCORES = {
+    "none": None,
+    "bias": lambda s, b, h, q, k: s + BIAS[h, q, k],
+    "rows_of_bias": lambda s, b, h, q, k: s + BIAS[h][q][k],
+    "alibi_with_cap": alibi_with_cap,
+    "inline_causal": inline_causal,
+    "by_parts": by_parts,
+}
+MASKS = {
+    "none": None,
+    "causal": lambda b, h, q, k: q >= k,
+    "window": flex.and_masks(
+        lambda b, h, q, k: q >= k, lambda b, h, q, k: q - k < WINDOW
+    ),
+    "prefix": flex.or_masks(lambda b, h, q, k: k < PREFIX, lambda b, h, q, k: q >= k),
+    "documents": ranked_documents,
+    "natten": natten_like,
+    "heads": lambda b, h, q, k: (h % 2 == 0) | (q >= k),
+}
+
+
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize("score", SCORES)
+def test_agrees_with_torch(score, mask):
+    q, k, v = problem()
+    blocks = None
+    if MASKS[mask]:
+        blocks = flex.create_block_mask(MASKS[mask], None, None, 20, 20, device="cpu")
+    want = flex.flex_attention(q, k, v, SCORES[score], blocks)
+    got = saccade.flex_attention(q, k, v, SCORES[score], blocks)
+    torch.testing.assert_close(got, want, rtol=3e-5, atol=3e-5)
+
+
+def test_rows_count_from_the_first_query():
+    q, k, v = problem(queries=9, keys=32, kv_heads=2)
+    mask = flex.create_block_mask(
+        lambda b, h, q, k: q >= k, None, None, 9, 32, device="cpu"
+    )
+    want = flex.flex_attention(
+        q, k, v, SCORES["bias"], mask, enable_gqa=True, return_lse=True, scale=0.2
+    )
+    got = saccade.flex_attention(
+        q, k, v, SCORES["bias"], mask, enable_gqa=True, return_lse=True, scale=0.2
+    )
+    torch.testing.assert_close(got, want, rtol=3e-5, atol=3e-5)
+    alone = saccade.flex_attention(q, k, v, block_mask=mask.mask_mod, enable_gqa=True)
+    want = flex.flex_attention(q, k, v, block_mask=mask, enable_gqa=True)
+    torch.testing.assert_close(alone, want, rtol=3e-5, atol=3e-5)
+
+
+def test_a_mask_of_blocks_alone():
+    q, k, v = problem(queries=32, keys=32)
+    counts = torch.tensor([[[1, 2]]], dtype=torch.int32)
+    indices = torch.tensor([[[[1, 0], [0, 1]]]], dtype=torch.int32)
+    mask = flex.BlockMask.from_kv_blocks(counts, indices, BLOCK_SIZE=16)
+    got = saccade.flex_attention(q, k, v, block_mask=mask)
+    keep = torch.ones(32, 32, dtype=torch.bool)
+    keep[:16, :16] = False
+    want = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=keep)
+    torch.testing.assert_close(got, want, rtol=3e-5, atol=3e-5)
+
+
+def test_refusals():
+    q, k, v = problem()
+    causal = flex.create_block_mask(MASKS["causal"], None, None, 20, 24, device="cpu")
+    for options, message in (
+        ({"block_mask": causal}, "20 queries and 20 keys, but got one for 20 and 24"),
+        ({"block_mask": torch.ones(20, 20)}, "BlockMask or a mask_mod"),
+        ({"kernel_options": {"BLOCK_M": 64}}, "kernel_options"),
+    ):
+        with pytest.raises(saccade.InvalidArgument, match=message):
+            saccade.flex_attention(q, k, v, **options)
+    with pytest.raises(saccade.InvalidArgument, match="enable_gqa"):
+        saccade.flex_attention(q, k[:, :2], v[:, :2])
+    with pytest.raises(saccade.InvalidArgument, match="no backward"):
+        saccade.flex_attention(q.requires_grad_(), k, v)
