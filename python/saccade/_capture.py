@@ -78,10 +78,7 @@ class Leaves:
         code = function.__code__
         parts: list[Hashable] = [code]
         for cell in function.__closure__ or ():
-            try:
-                parts.append(self._of(cell.cell_contents))
-            except ValueError:  # not assigned yet
-                parts.append("empty")
+            parts.append(self._of(_contents(cell)))
         if function.__defaults__:
             parts.append(self._of(function.__defaults__))
         if function.__kwdefaults__:
@@ -92,11 +89,21 @@ class Leaves:
         return tuple(parts)
 
 
+class _Empty:
+    """What a cell holds that was not assigned yet."""
+
+
+def _contents(cell: types.CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return _Empty
+
+
 def is_watched(value: Any) -> bool:
     """Whether what an object's attributes hold is captured with it."""
-    return hasattr(value, "__dict__") and not isinstance(
-        value, (types.ModuleType, types.BuiltinFunctionType)
-    )
+    library = type(value).__module__.split(".")[0] in ("builtins", "functools", "numpy")
+    return hasattr(value, "__dict__") and not library
 
 
 class _Identity:
@@ -193,10 +200,8 @@ class Rebuilder:
         cells = []
         names = function.__code__.co_freevars
         for name, cell in zip(names, function.__closure__ or (), strict=True):
-            try:
-                cells.append(types.CellType(self.of(cell.cell_contents, name)))
-            except ValueError:
-                cells.append(types.CellType())
+            value = self.of(_contents(cell), name)
+            cells.append(types.CellType() if value is _Empty else types.CellType(value))
         defaults, keywords = function.__defaults__, function.__kwdefaults__
         if defaults:
             count = function.__code__.co_argcount

@@ -44,12 +44,15 @@ def fail(message: str) -> TraceError:
     return TraceError(f"{frame.f_code.co_filename}:{frame.f_lineno}: {message}")
 
 
-def line_of(error: BaseException) -> str:
+def line_of(error: BaseException, function: Callable) -> str:
     """The line of the traced function from which an error came."""
     frames = traceback.extract_tb(error.__traceback__)
-    users = [x for x in frames if not _is_ours(x.filename)]
-    frame = users[0] if users else frames[-1]
-    return f"{frame.filename}:{frame.lineno}"
+    inside = next((i for i, x in enumerate(frames) if x.name == "_call"), -1)
+    users = [x for x in frames[inside + 1 :] if not _is_ours(x.filename)]
+    code = getattr(function, "__code__", None)
+    if users:
+        return f"{users[0].filename}:{users[0].lineno}"
+    return f"{code.co_filename}:{code.co_firstlineno}" if code else "function"
 
 
 def _is_ours(filename: str) -> bool:

@@ -8,7 +8,6 @@ does with them becomes the nodes of a graph.
 from __future__ import annotations
 
 import os
-import re
 import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -248,17 +247,16 @@ def _run(
 
 
 def _call(function: Callable, rebuilder: Rebuilder, arguments: list[Traced]) -> Any:
-    made = rebuilder.of(function)
+    try:
+        made = rebuilder.of(function)
+    except TraceError as error:
+        raise TraceError(f"{_symbols.line_of(error, function)}: {error}") from None
     try:
         return made(*arguments)
     except (TraceError, Specialize):
         raise
     except Exception as error:
         raise TraceError(
-            f"{_symbols.line_of(error)}: cannot be traced: {type(error).__name__}: {error}"
+            f"{_symbols.line_of(error, function)}: cannot be traced: "
+            f"{type(error).__name__}: {error}"
         ) from error
-
-
-def valid_name(name: str) -> str:
-    """A name as MLIR takes it."""
-    return re.sub(r"\W", "_", name)
