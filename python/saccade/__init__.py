@@ -40,6 +40,7 @@ _HOMES = {
         "set_num_threads",
         "targets",
     ),
+    "_explain": ("Explanation", "explain"),
     "_functional": ("attention",),
     "_kernel": ("Kernel", "compile", "stage"),
     "_masks": ("and_masks", "or_masks"),
@@ -83,6 +84,8 @@ if TYPE_CHECKING:
     from ._compiler import passes as passes
     from ._compiler import set_num_threads as set_num_threads
     from ._compiler import targets as targets
+    from ._explain import Explanation as Explanation
+    from ._explain import explain as explain
     from ._functional import attention as attention
     from ._kernel import Kernel as Kernel
     from ._kernel import compile as compile

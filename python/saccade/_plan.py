@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from ctypes import byref, c_void_p
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -78,6 +79,20 @@ class _Counter:
 
 
 _launches = _Counter()
+
+
+_watchers: list[list[Plan]] = []
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[list[Plan]]:
+    """Collects the plans that run meanwhile, in all threads."""
+    plans: list[Plan] = []
+    _watchers.append(plans)
+    try:
+        yield plans
+    finally:
+        _watchers.remove(plans)
 
 
 def launch_count() -> int:
@@ -265,6 +280,12 @@ class Plan:
         frame.fill(values, outputs, stream)
         lib.saccade_run(self._handle, frame.arguments, frame.count, stream)
         _launches.add()
+        if _watchers:
+            for plans in _watchers:
+                plans.append(self)
+
+    def _repr_html_(self) -> str:
+        return self.picture()
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """``plan.kernel.run(plan, ...)``."""

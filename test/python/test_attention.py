@@ -405,3 +405,27 @@ def test_import_is_light():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_explanations():
+    q, k, v = problem()
+    told = saccade.explain(saccade.attention, q, k, v, causal=True, window=3)
+    assert "intervals of keys: 1" in str(told) and "schedule" in str(told)
+    assert len(told.reports) == 1 and told.reports[0]["kernel"] == "attention"
+
+    def model():
+        x = saccade.attention(q, k, v, softcap=2.0)
+        return saccade.attention(x, k, v, softcap=3.0) + saccade.attention(q, k, v)
+
+    assert len(saccade.explain(model).reports) == 2
+    decode = saccade.Attention(
+        num_q_heads=4, num_kv_heads=2, head_dim=16, dtype="float32", device="cpu",
+        mask_mod=lambda b, h, q, k: (q * k) % 3 != 1,
+    )  # fmt: skip
+    assert "tests the mask per element" in str(saccade.explain(decode))
+    plan = decode.plan([1], kv_lens=[9], page_table=[[0]])
+    assert plan._repr_html_().startswith("<svg")
+    assert saccade.explain(plan).reports == saccade.explain(plan.kernel).reports
+    assert "<pre>" in saccade.explain(plan)._repr_html_()
+    with pytest.raises(TypeError, match="expects a Kernel"):
+        saccade.explain(3)
