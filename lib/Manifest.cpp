@@ -104,8 +104,8 @@ static json::Object describeTable(BlockArgument argument) {
   return object;
 }
 
-/// What a tensor argument is for: "query", "new_key", "new_value", or "" when
-/// nothing uses it.
+/// What a tensor argument is for: "query", "new_key", "new_value", "rows", or
+/// "" when nothing uses it.
 static StringRef roleOf(BlockArgument argument) {
   StringRef role;
   for (OpOperand &use : argument.getUses()) {
@@ -114,6 +114,8 @@ static StringRef roleOf(BlockArgument argument) {
       return "query";
     if (auto append = dyn_cast<attn::AppendOp>(use.getOwner()))
       role = append.getKey() == argument ? "new_key" : "new_value";
+    if (isa<attn::ResumeOp, attn::MapRowsOp>(use.getOwner()))
+      role = "rows";
   }
   return role;
 }
@@ -146,6 +148,11 @@ static LogicalResult readArguments(attn::KernelOp kernel,
         object = describeTensor(layout);
         object["role"] = role;
       }
+    } else if (isa<attn::LseType>(type)) {
+      auto resume = cast<attn::ResumeOp>(*argument.user_begin());
+      object = json::Object{{"kind", "lse"},
+                            {"layout", layoutOf(resume.getOutput().getType())},
+                            {"heads", resume.getOutput().getType().getHeads()}};
     } else if (isa<FloatType, IntegerType>(type)) {
       object = json::Object{{"kind", "scalar"}, {"dtype", dtypeOf(type)}};
     } else {
@@ -165,7 +172,7 @@ static LogicalResult readResults(attn::KernelOp kernel, Signature &signature) {
   unsigned lses = results.size() - outputs, output = 0, lse = 0;
   for (Value value : results) {
     auto finish = value.getDefiningOp<attn::FinishOp>();
-    if (!finish) // an append's result: the cache itself
+    if (value.getDefiningOp<attn::AppendOp>()) // the cache itself
       signature.results.push_back(json::Object{
           {"kind", "cache"},
           {"argument", int64_t(cacheArgument(value).getArgNumber())}});
@@ -190,11 +197,16 @@ FailureOr<Signature> saccade::readSignature(attn::KernelOp kernel) {
   signature.kernel = kernel.getSymName().str();
   llvm::SmallSetVector<int64_t, 4> attended;
   kernel.walk([&](attn::AttendOp attend) {
-    if (auto query = dyn_cast<BlockArgument>(attend.getQuery());
-        query && signature.query < 0)
-      signature.query = query.getArgNumber();
     attended.insert(cacheArgument(attend.getCache()).getArgNumber());
   });
+  for (Operation &op : kernel.getBody().front())
+    if (auto rows =
+            dyn_cast_if_present<BlockArgument>(attn::KernelOp::getRows(&op));
+        rows && (signature.query < 0 || isa<attn::AttendOp>(op))) {
+      signature.query = rows.getArgNumber();
+      if (isa<attn::AttendOp>(op))
+        break;
+    }
   for (int64_t index : attended)
     signature.attended.push_back(index);
   kernel.walk([&](attn::AppendOp append) {
@@ -228,8 +240,9 @@ json::Object saccade::describeEntry(tile::EntryOp entry,
                                     const Signature &signature, size_t index) {
   tile::ItemsAttr items = entry.getItems();
   bool append = entry.getKind() == tile::EntryKind::append;
+  bool attend = entry.getKind() == tile::EntryKind::attend;
   json::Object object{{"name", entry.getSymName().str()},
-                      {"kind", append ? "append" : "attend"},
+                      {"kind", tile::stringifyEntryKind(entry.getKind())},
                       {"rows_per_item", items.getRows()},
                       {"group", items.getGroup()},
                       {"kv_heads", items.getHeads()},
@@ -239,7 +252,7 @@ json::Object saccade::describeEntry(tile::EntryOp entry,
     object["caches"] = json::Array(signature.appended[index]);
   else
     object["caches"] = json::Array(signature.attended);
-  if (!append)
+  if (attend)
     object["folds"] = json::Array(signature.folds);
   if (auto floats = entry->getAttrOfType<IntegerAttr>(tile::kPartialFloatsAttr))
     object["partial_floats"] = floats.getInt();

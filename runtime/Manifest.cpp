@@ -52,7 +52,8 @@ void readTensor(Fields &fields, Slot &slot, bool result) {
   if (!result)
     slot.role = fields.choice<Role>("role", {{"query", Role::Query},
                                              {"new_key", Role::NewKey},
-                                             {"new_value", Role::NewValue}});
+                                             {"new_value", Role::NewValue},
+                                             {"rows", Role::Rows}});
 }
 
 void readCache(Fields &fields, Slot &slot) {
@@ -119,7 +120,8 @@ Slot readSlot(const json &object, std::string path, bool result,
           : fields.choice<SlotKind>("kind", {{"tensor", SlotKind::Tensor},
                                              {"cache", SlotKind::Cache},
                                              {"scalar", SlotKind::Scalar},
-                                             {"table", SlotKind::Table}});
+                                             {"table", SlotKind::Table},
+                                             {"lse", SlotKind::Lse}});
   if (!good)
     return slot;
   if (slot.kind == SlotKind::CacheResult) {
@@ -270,8 +272,8 @@ void readGroups(Fields &cost, Entry &entry, bool &good) {
 }
 
 void readRows(Fields &fields, Entry &entry) {
-  if (entry.kind == EntryKind::Append)
-    return fields.complain("rows", "left out of an append");
+  if (entry.kind != EntryKind::Attend)
+    return fields.complain("rows", "left out of what does not attend");
   Fields rows = fields.inner("rows");
   if (rows.has("least"))
     entry.leastRows = rows.integer("least", 1, SACCADE_MAX_POSITION);
@@ -310,8 +312,9 @@ Entry readEntry(const json &object, const std::string &path, size_t sections,
   Fields fields(object, path, good);
   Entry entry;
   entry.name = fields.text("name");
-  entry.kind = fields.choice<EntryKind>(
-      "kind", {{"attend", EntryKind::Attend}, {"append", EntryKind::Append}});
+  entry.kind = fields.choice<EntryKind>("kind", {{"attend", EntryKind::Attend},
+                                                 {"append", EntryKind::Append},
+                                                 {"rows", EntryKind::Rows}});
   entry.rowsPerItem = fields.integer("rows_per_item", 1, 1 << 20);
   entry.group = fields.integer("group", 1, kMaxHeads);
   entry.kvHeads = fields.integer("kv_heads", 1, kMaxHeads);
@@ -349,10 +352,12 @@ Entry readEntry(const json &object, const std::string &path, size_t sections,
     entry.partialFloats = fields.integer("partial_floats", 4, 1 << 24);
     if (good && entry.partialFloats % 4 != 0)
       fields.complain("partial_floats", "a multiple of 4");
-    if (entry.kind == EntryKind::Append)
-      fields.complain("partial_floats", "left out of an append");
+    if (entry.kind != EntryKind::Attend)
+      fields.complain("partial_floats", "left out of what does not attend");
   }
-  for (const json &index : fields.array("caches", 1, manifest.caches.size())) {
+  bool rows = entry.kind == EntryKind::Rows;
+  for (const json &index : fields.array("caches", rows ? 0 : 1,
+                                        rows ? 0 : manifest.caches.size())) {
     bool known = index.is_number_unsigned() &&
                  std::ranges::count(manifest.caches, index.get<int64_t>());
     if (!known) {
@@ -365,9 +370,9 @@ Entry readEntry(const json &object, const std::string &path, size_t sections,
                       join(cache.heads, ", as many as '", cache.name, "' has"));
     entry.caches.push_back(index.get<int32_t>());
   }
-  if (good && entry.kind == EntryKind::Append && entry.group != 1)
-    fields.complain("group", "1 for an append");
-  if (good && entry.kind == EntryKind::Attend) {
+  if (good && entry.kind != EntryKind::Attend && entry.group != 1)
+    fields.complain("group", "1 for what does not attend");
+  if (good && entry.kind != EntryKind::Append) {
     if (manifest.query < 0)
       fields.complain("kind", "'append' in a kernel without a query");
     else if (int32_t heads = manifest.arguments[manifest.query].heads;
@@ -439,8 +444,10 @@ Status saccade::rt::parseManifest(std::string_view text, size_t sections,
   manifest.query = fields.integer(
       "query", -1, static_cast<int32_t>(manifest.arguments.size()) - 1);
   if (good && manifest.query >= 0 &&
-      manifest.arguments[manifest.query].role != Role::Query)
-    fields.complain("query", "-1 or the index of the argument of role 'query'");
+      manifest.arguments[manifest.query].role != Role::Query &&
+      manifest.arguments[manifest.query].role != Role::Rows)
+    fields.complain("query", "-1 or the index of an argument of role 'query' "
+                             "or 'rows'");
 
   const Slot *first = nullptr;
   for (const std::vector<Slot> *slots :
@@ -500,6 +507,11 @@ std::string_view saccade::rt::nameOf(DType dtype) {
                                         "f8e5m2", "i32", "u8",   "i64",
                                         "i8",     "bool"};
   return names[static_cast<int>(dtype)];
+}
+
+std::string_view saccade::rt::nameOf(EntryKind kind) {
+  constexpr std::string_view names[] = {"attend", "append", "rows"};
+  return names[static_cast<int>(kind)];
 }
 
 std::string_view saccade::rt::nameOf(Layout layout) {

@@ -18,7 +18,7 @@
 namespace saccade::rt {
 
 enum class SlotKind { Tensor, Cache, Scalar, Table, Lse, CacheResult };
-enum class Role { None, Query, NewKey, NewValue };
+enum class Role { None, Query, NewKey, NewValue, Rows };
 enum class Layout { Dense, Ragged, Paged, BlockSparse };
 enum class DType { F32, F16, BF16, F8E4M3, F8E5M2, I32, U8, I64, I8, Bool };
 enum class TableKind { PerHead, PerRequest, PerToken, Bits, Strided };
@@ -43,7 +43,7 @@ struct Slot {
   int32_t word = 0;      ///< index of its first word
 };
 
-enum class EntryKind { Attend, Append };
+enum class EntryKind { Attend, Append, Rows };
 enum class CodeFormat { Ptx, Cubin, Elf };
 enum class Policy { HeaviestFirst, Ranges };
 
@@ -136,6 +136,7 @@ Status parseManifest(std::string_view text, size_t sections,
 int32_t bytesOf(DType dtype);
 std::string_view nameOf(DType dtype);
 std::string_view nameOf(Layout layout);
+std::string_view nameOf(EntryKind kind);
 
 } // namespace saccade::rt
 #endif // SACCADE_RUNTIME_MANIFEST_H

@@ -26,8 +26,7 @@ std::string range(int64_t begin, int64_t end) {
 void describeEntry(const Manifest &manifest, const Entry &entry,
                    const Batch &batch, const EntryWork &work,
                    std::string &out) {
-  out += join("entry @", entry.name, " ",
-              entry.kind == EntryKind::Attend ? "attend" : "append", ": ",
+  out += join("entry @", entry.name, " ", nameOf(entry.kind), ": ",
               work.items.size(), " items on ", work.ctas(), " ctas, ",
               entry.rowsPerItem, " rows at most");
   if (!work.partials.empty())

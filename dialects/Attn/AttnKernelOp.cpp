@@ -92,6 +92,8 @@ static int64_t getTableHeads(OpOperand &use) {
   if (auto attend = dyn_cast<AttendOp>(user))
     return isScale(attend) ? attend.getCache().getType().getHeads()
                            : attend.getQuery().getType().getHeads();
+  if (auto map = dyn_cast<MapRowsOp>(user))
+    return map.getTokens().getType().getHeads();
   auto finish = dyn_cast<FinishOp>(user);
   return finish ? finish.getState().getType().getHeads() : 0;
 }
@@ -116,14 +118,16 @@ static bool isIdentifier(StringRef name) {
 
 /// Each layout argument is either one tensor or a cache, and not idle.
 static LogicalResult verifyRole(KernelOp kernel, BlockArgument argument) {
-  if (!isa<LayoutType>(argument.getType()))
+  if (!isa<LayoutType, LseType>(argument.getType()))
     return success();
   auto fail = [&](StringRef what) {
     return kernel.emitOpError("expects argument #")
            << argument.getArgNumber() << what;
   };
   if (argument.use_empty())
-    return fail(" to be used as queries, a cache, or new keys or values");
+    return fail(
+        " to be used as queries, a cache, new keys or values, an output "
+        "that is resumed or its LSE, or mapped tokens");
   bool isCache = KernelOp::isCache(argument);
   for (OpOperand &use : argument.getUses()) {
     auto attend = dyn_cast<AttendOp>(use.getOwner());
@@ -163,6 +167,38 @@ static LogicalResult verifyAppended(KernelOp kernel, AppendOp append) {
   return success();
 }
 
+Value KernelOp::getRows(Operation *op) {
+  if (auto attend = dyn_cast<AttendOp>(op))
+    return attend.getQuery();
+  if (auto resume = dyn_cast<ResumeOp>(op))
+    return resume.getOutput();
+  auto map = dyn_cast<MapRowsOp>(op);
+  return map ? map.getTokens() : Value();
+}
+
+/// The rows that a kernel computes are cut into items once.
+static LogicalResult verifyRows(KernelOp kernel) {
+  LayoutType first;
+  for (Operation &op : kernel.getBody().front()) {
+    Value rows = KernelOp::getRows(&op);
+    if (!rows)
+      continue;
+    auto type = cast<LayoutType>(rows.getType());
+    if (!first)
+      first = type;
+    if (type.getHeads() != first.getHeads() ||
+        isa<RaggedType>(type) != isa<RaggedType>(first)) // 10
+      return op.emitOpError("expects ")
+             << first.getHeads() << " heads, "
+             << (isa<RaggedType>(first) ? "ragged" : "dense")
+             << ", as the kernel's rows before, but got " << type;
+    if (isa<MapRowsOp>(op) &&
+        !kernel.getBody().getOps<AttendOp>().empty()) // 11
+      return op.emitOpError("expects a kernel that does not attend");
+  }
+  return success();
+}
+
 LogicalResult KernelOp::verifyRegions() {
   Block &block = getBody().front();
   if (!isIdentifier(getSymName())) // 5
@@ -174,10 +210,10 @@ LogicalResult KernelOp::verifyRegions() {
            << kMaxArguments << " arguments, but got "
            << block.getNumArguments();
   for (BlockArgument argument : block.getArguments()) {
-    if (!isa<LayoutType>(argument.getType()) &&
+    if (!isa<LayoutType, LseType>(argument.getType()) &&
         !isParameterType(argument.getType())) // 1
-      return emitOpError("expects arguments to be layouts, f32, i32 or tables, "
-                         "but #")
+      return emitOpError("expects arguments to be layouts, LSEs, f32, i32 or "
+                         "tables, but #")
              << argument.getArgNumber() << " is " << argument.getType();
     if (failed(verifyRole(*this, argument)) || // 7
         failed(verifyTable(*this, argument)))  // 9
@@ -209,6 +245,8 @@ LogicalResult KernelOp::verifyRegions() {
              << queries << ", but got " << attend.getQuery().getType();
     queries = attend.getQuery().getType();
   }
+  if (failed(verifyRows(*this)))
+    return failure();
   if (getReturn()->getNumOperands() == 0 &&
       block.getOps<AppendOp>().empty()) // 4
     return emitOpError("expects to return something or to append");
@@ -221,8 +259,10 @@ LogicalResult ReturnOp::verify() {
            << kMaxResults << " results, but got " << getNumOperands();
   SmallPtrSet<Value, 4> seen;
   for (OpOperand &operand : (*this)->getOpOperands()) {
-    if (!operand.get().getDefiningOp<FinishOp>()) // 1
-      return emitOpError("expects results made by attn.finish, but #")
+    Operation *maker = operand.get().getDefiningOp();
+    if (!isa_and_present<FinishOp, MapRowsOp>(maker)) // 1
+      return emitOpError(
+                 "expects results made by attn.finish or attn.map_rows, but #")
              << operand.getOperandNumber() << " is not";
     if (!seen.insert(operand.get()).second) // 3
       return emitOpError("expects to return each result once, but #")

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Verification of what kernels do: attend, merge, finish, append.
-// Each numbered constraint of AttnOps.td is one line of a verifier here.
+// Verification of what kernels do: attend, resume, merge, finish, append,
+// map_rows. Each numbered constraint of AttnOps.td is one line of a verifier
+// here.
 
 #include "dialects/Attn/Attn.h"
 #include "dialects/Attn/VariantBodies.h"
@@ -13,20 +14,44 @@ using namespace saccade::attn;
 // What attend, finish and append share
 //===----------------------------------------------------------------------===//
 
-/// The first of the attends that `user`'s state was merged from, null if there
-/// is none. Looks at earlier operations only: these are verified, and a chain
-/// of them ends.
-static AttendOp getFirstAttend(Operation *user, Value state) {
-  while (Operation *op = state.getDefiningOp()) {
-    if (op->getBlock() != user->getBlock() || !op->isBeforeInBlock(user))
-      return {};
-    auto merge = dyn_cast<MergeOp>(op);
-    if (!merge)
-      return dyn_cast<AttendOp>(op);
-    user = op;
-    state = merge.getLhs();
+namespace {
+/// What a state was merged from: its first attend, and its first source of
+/// either kind; null if there is none.
+struct Sources {
+  AttendOp attend;
+  Operation *first = nullptr;
+
+  /// How its rows lie: as queries, or as an output.
+  LayoutType getLayout() const {
+    if (auto resume = dyn_cast<ResumeOp>(first))
+      return resume.getOutput().getType();
+    return cast<AttendOp>(first).getQuery().getType();
   }
-  return {};
+};
+} // namespace
+
+/// Looks at operations before `user` only: these are verified, so states are
+/// trees of them, and end.
+static Sources findSources(Operation *user, Value state) {
+  Sources sources;
+  SmallVector<Value> left{state};
+  while (!left.empty()) {
+    Operation *op = left.pop_back_val().getDefiningOp();
+    if (!op || op->getBlock() != user->getBlock() || !op->isBeforeInBlock(user))
+      return {};
+    if (auto merge = dyn_cast<MergeOp>(op)) {
+      left.append({merge.getRhs(), merge.getLhs()});
+      continue;
+    }
+    if (!isa<AttendOp, ResumeOp>(op))
+      return {};
+    if (!sources.first)
+      sources.first = op;
+    sources.attend = dyn_cast<AttendOp>(op);
+    if (sources.attend)
+      break; // later ones agree with it
+  }
+  return sources;
 }
 
 static bool isArgument(Value value) { return isa<BlockArgument>(value); }
@@ -191,15 +216,37 @@ LogicalResult AttendOp::verifySymbolUses(SymbolTableCollection &tables) {
                      *this, *variant, getCache().getType().getValueDim())));
 }
 
+LogicalResult ResumeOp::verify() {
+  StateType state = getState().getType();
+  LayoutType output = getOutput().getType();
+  if (!isArgument(getOutput()) || !isArgument(getLse())) // 1
+    return emitOpError("expects output and LSE to be arguments of the kernel");
+  if (failed(verifyEqual(*this, "heads of the output", state.getHeads(),
+                         output.getHeads())) ||
+      failed(verifyEqual(*this, "heads of the LSE", state.getHeads(),
+                         getLse().getType().getHeads())) ||
+      failed(verifyEqual(*this, "head dim of the output", state.getValueDim(),
+                         output.getHeadDim()))) // 2
+    return failure();
+  if (state.getNormalizer() != Normalizer::softmax) // 3
+    return emitOpError("expects a state of the normalizer softmax, but got ")
+           << stringifyNormalizer(state.getNormalizer());
+  return success(succeeded(verifyOneDim(*this, "the output", output)) && // 4
+                 succeeded(verifyWide(*this, "the output",
+                                      output.getElementType())) && // 5
+                 succeeded(verifyUsedOnce(*this, getState())));    // 6
+}
+
 LogicalResult MergeOp::verify() {
-  AttendOp lhs = getFirstAttend(*this, getLhs());
-  AttendOp rhs = getFirstAttend(*this, getRhs());
-  if (!lhs || !rhs)
-    return emitOpError("expects states made by attn.attend");
-  if (lhs.getVariantAttr() != rhs.getVariantAttr()) // 2
+  Sources left = findSources(*this, getLhs());
+  Sources right = findSources(*this, getRhs());
+  if (!left.first || !right.first)
+    return emitOpError("expects states made by attn.attend or attn.resume");
+  AttendOp lhs = left.attend, rhs = right.attend;
+  if (lhs && rhs && lhs.getVariantAttr() != rhs.getVariantAttr()) // 2
     return emitOpError("expects both states to be of variant ")
            << lhs.getVariantAttr() << ", but got " << rhs.getVariantAttr();
-  if (lhs.getQuery() != rhs.getQuery()) // 3
+  if (lhs && rhs && lhs.getQuery() != rhs.getQuery()) // 3
     return emitOpError("expects both states to be of the same queries");
   return verifyUsedOnce(*this, getResult()); // 4
 }
@@ -207,9 +254,9 @@ LogicalResult MergeOp::verify() {
 LogicalResult FinishOp::verify() {
   StateType state = getState().getType();
   LayoutType output = getOutput().getType();
-  AttendOp attend = getFirstAttend(*this, getState());
-  if (!attend)
-    return emitOpError("expects a state made by attn.attend");
+  Sources sources = findSources(*this, getState());
+  if (!sources.first)
+    return emitOpError("expects a state made by attn.attend or attn.resume");
   if (failed(verifyEqual(*this, "heads of the output", state.getHeads(),
                          output.getHeads())) ||
       failed(verifyEqual(*this, "head dim of the output", state.getValueDim(),
@@ -218,11 +265,12 @@ LogicalResult FinishOp::verify() {
        failed(verifyEqual(*this, "heads of the LSE", state.getHeads(),
                           getLse().getType().getHeads())))) // 2
     return failure();
-  LayoutType query = attend.getQuery().getType();
-  if (isa<RaggedType>(query) != isa<RaggedType>(output)) // 3
+  bool ragged = isa<RaggedType>(sources.getLayout());
+  if (ragged != isa<RaggedType>(output)) // 3
     return emitOpError("expects the output to be ")
-           << (isa<RaggedType>(query) ? "ragged" : "dense")
-           << " as the queries are, but got " << output;
+           << (ragged ? "ragged" : "dense") << " as the "
+           << (isa<AttendOp>(sources.first) ? "queries are" : "resumed one is")
+           << ", but got " << output;
   if (getLse() && state.getNormalizer() != Normalizer::softmax) // 5
     return emitOpError(
                "expects an LSE of the normalizer softmax only, but got ")
@@ -230,7 +278,8 @@ LogicalResult FinishOp::verify() {
   if (failed(verifyOneDim(*this, "the output", output)) ||              // 7
       failed(verifyWide(*this, "the output", output.getElementType()))) // 10
     return failure();
-  if (getVariantAttr() != attend.getVariantAttr()) // 8
+  AttendOp attend = sources.attend;
+  if (attend && getVariantAttr() != attend.getVariantAttr()) // 8
     return emitOpError("expects variant ")
            << attend.getVariantAttr() << " of the state, but got "
            << getVariantAttr();
@@ -300,4 +349,44 @@ LogicalResult AppendOp::verify() {
                        "got ")
            << getKey().getType() << " and " << getValue().getType();
   return success();
+}
+
+//===----------------------------------------------------------------------===//
+// MapRowsOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult MapRowsOp::verify() {
+  LayoutType tokens = getTokens().getType(), output = getOutput().getType();
+  if (!isArgument(getTokens())) // 2
+    return emitOpError("expects tokens to be an argument of the kernel");
+  if (failed(verifyEqual(*this, "heads of the output", tokens.getHeads(),
+                         output.getHeads())) ||
+      failed(verifyEqual(*this, "head dim of the output", tokens.getHeadDim(),
+                         output.getHeadDim()))) // 3
+    return failure();
+  if (isa<RaggedType>(tokens) != isa<RaggedType>(output)) // 3
+    return emitOpError("expects tokens and output both ragged or both dense, "
+                       "but got ")
+           << tokens << " and " << output;
+  for (auto [what, type] :
+       {std::pair("the tokens", tokens), std::pair("the output", output)}) // 4
+    if (failed(verifyWide(*this, what, type.getElementType())) ||
+        failed(verifyOneDim(*this, what, type)))
+      return failure();
+  if (use_empty()) // 5
+    return emitOpError("expects its output to be returned");
+  return success();
+}
+
+LogicalResult MapRowsOp::verifySymbolUses(SymbolTableCollection &tables) {
+  FailureOr<VariantOp> variant = resolveVariant(
+      *this, getVariantAttr(), getParameters().getTypes(), tables); // 1
+  if (failed(variant))
+    return failure();
+  if (!variant->getBodyOf<QueryOp>()) // 1
+    return noteVariant(emitOpError("expects ")
+                           << getVariantAttr() << " to have an attn.query",
+                       *variant);
+  return verifyRows<QueryOp>(*this, *variant,
+                             getTokens().getType().getHeadDim()); // 3
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Operations of the attn dialect: the kernel and what it does (attend, merge,
-// finish, append); the variant and its bodies are in AttnVariantOps.td.
+// Operations of the attn dialect: the kernel and what it does (attend, resume,
+// merge, finish, append, map_rows); the variant and its bodies are in
+// AttnVariantOps.td.
 
 #ifndef SACCADE_ATTN_OPS_TD
 #define SACCADE_ATTN_OPS_TD
@@ -13,8 +14,8 @@ def Attn_KernelOp : Attn_Op<"kernel", [
     DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmBlockArgumentNames"]>]> {
   let summary = "One attention kernel: its arguments and what it computes";
   let description = [{
-    Arguments are layouts (queries, caches, new keys and values), scalars and
-    tables; results are what `attn.return` gives. Lengths and page tables belong
+    Arguments are layouts (queries, caches, new keys and values, outputs and tokens
+    that are gone on with), LSEs, scalars and tables; results are what `attn.return` gives. Lengths and page tables belong
     to the plan, not to the signature.
 
     Example:
@@ -36,17 +37,20 @@ def Attn_KernelOp : Attn_Op<"kernel", [
     ```
 
     Constraints:
-    1. Arguments are layouts, f32, i32 or tables.
+    1. Arguments are layouts, LSEs, f32, i32 or tables.
     2. The body ends with `attn.return`.
     3. All queries of one kernel have one type.
     4. A kernel returns something, appends, or both.
     5. Its name is an identifier of at most 256 letters, digits and `_`.
     6. It has at most 32 arguments.
-    7. Each layout argument is one tensor (queries, new keys or values) or a
-       cache, and is used.
+    7. Each layout argument is one tensor (queries, new keys or values, an output, mapped
+       tokens) or a cache; it is used, and so is each LSE.
     8. Its body holds attn operations and constants of f32 or i32.
     9. A table over heads is over query heads, or over as many KV heads wherever it
        gives scales.
+    10. Queries, resumed outputs and mapped tokens have one number of heads, and are
+        all ragged or all dense.
+    11. A kernel that attends maps no rows.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, OptionalAttr<AnyAttr>:$schedule);
   let regions = (region SizedRegion<1>:$body);
@@ -59,6 +63,9 @@ def Attn_KernelOp : Attn_Op<"kernel", [
     ::llvm::SmallVector<::mlir::BlockArgument> getCaches();
     /// Whether a layout argument is a cache (keys and values) or one tensor.
     static bool isCache(::mlir::BlockArgument argument);
+    /// The tensor whose rows an operation of a kernel computes with, one by one:
+    /// queries, a resumed output, mapped tokens; null if there is none.
+    static ::mlir::Value getRows(::mlir::Operation *op);
     /// Heads that a table over heads has; 0 if nothing reads it.
     static int64_t getTableHeads(::mlir::BlockArgument table);
   }];
@@ -68,7 +75,8 @@ def Attn_ReturnOp : Attn_Op<"return", [Terminator, HasParent<"KernelOp">, Pure]>
   let summary = "Ends a kernel and names its results";
   let description = [{
     Constraints:
-    1. Results are outputs (ragged or dense) and LSEs, each made by an `attn.finish`.
+    1. Results are outputs (ragged or dense) and LSEs, each made by an `attn.finish`, or
+       tokens made by an `attn.map_rows`.
     2. There are at most 16.
     3. Each is returned once.
   }];
@@ -142,6 +150,49 @@ def Attn_AttendOp : Attn_Op<"attend", [
   let hasVerifier = 1;
 }
 
+def Attn_ResumeOp : Attn_Op<"resume", [HasParent<"KernelOp">, Pure]> {
+  let summary = "Takes up finished outputs and their LSEs as partial states";
+  let description = [{
+    `m = lse`, `l = 1`, `O = output`. A row whose LSE is -inf is the empty state, whatever
+    its output holds. So attention goes on from anything that gave an output and an
+    LSE: two resumes and a merge join what two kernels, or two devices, made; and an
+    attend merges with what was attended to before.
+
+    Outputs are those before an output function. Where an LSE counts a sink, the
+    state does.
+
+    Example:
+
+    ```mlir
+    attn.variant @full() {}
+    attn.kernel @merge_states(%a: !attn.ragged<32x128xbf16>, %la: !attn.lse<32>,
+                              %b: !attn.ragged<32x128xbf16>, %lb: !attn.lse<32>) {
+      %s = attn.resume %a, %la : !attn.ragged<32x128xbf16>, !attn.lse<32> -> !attn.state<32x128>
+      %t = attn.resume %b, %lb : !attn.ragged<32x128xbf16>, !attn.lse<32> -> !attn.state<32x128>
+      %m = attn.merge %s, %t : !attn.state<32x128>
+      %o, %lse = attn.finish @full() %m
+        : !attn.state<32x128> -> !attn.ragged<32x128xbf16>, !attn.lse<32>
+      attn.return %o, %lse : !attn.ragged<32x128xbf16>, !attn.lse<32>
+    }
+    ```
+
+    Constraints:
+    1. Output and LSE are arguments of the kernel.
+    2. Output and LSE have the state's heads; the output has its value dim.
+    3. The state's normalizer is softmax.
+    4. The output has no `value` dim of its own.
+    5. The output has no elements of 8 bits.
+    6. The state is used once.
+  }];
+  let arguments = (ins Attn_TokenLayout:$output, Attn_LseType:$lse);
+  let results = (outs Attn_StateType:$state);
+  let assemblyFormat = [{
+    $output `,` $lse attr-dict `:` type($output) `,` qualified(type($lse)) `->`
+    qualified(type($state))
+  }];
+  let hasVerifier = 1;
+}
+
 def Attn_MergeOp : Attn_Op<"merge", [HasParent<"KernelOp">, Pure, SameOperandsAndResultType]> {
   let summary = "Merges two partial states of the same queries";
   let description = [{
@@ -150,8 +201,8 @@ def Attn_MergeOp : Attn_Op<"merge", [HasParent<"KernelOp">, Pure, SameOperandsAn
 
     Constraints:
     1. Both states and the result have one type.
-    2. Both states attend with one variant.
-    3. Both states are of the same queries.
+    2. All attends of both states are with one variant.
+    3. All attends of both states are of the same queries.
     4. The result is used once.
   }];
   let arguments = (ins Attn_StateType:$lhs, Attn_StateType:$rhs);
@@ -172,12 +223,12 @@ def Attn_FinishOp : Attn_Op<"finish", [
     Constraints:
     1. The variant exists and takes these parameters.
     2. Output and LSE have the state's heads; the output has its value dim.
-    3. The output lies as the queries do: ragged or dense.
+    3. The output lies as queries and resumed outputs do: ragged or dense.
     4. The variant's normalizer is the state's.
     5. An LSE needs the normalizer softmax.
     6. The output function of the variant takes rows of the value dim.
     7. The output has no `value` dim of its own.
-    8. The variant is that of the attends.
+    8. The variant is that of the attends, if there are any.
     9. One of the results is returned.
     10. The output has no elements of 8 bits.
   }];
@@ -224,6 +275,52 @@ def Attn_AppendOp : Attn_Op<"append", [
   let extraClassDeclaration = [{
     /// The scales that are given.
     ::llvm::SmallVector<::mlir::Value> getScales();
+  }];
+  let hasVerifier = 1;
+}
+
+def Attn_MapRowsOp : Attn_Op<"map_rows", [
+    HasParent<"KernelOp">, Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "Applies a variant's function of query rows to tokens";
+  let description = [{
+    `out = query(x)` for each token and head, rounded to the output's element type, such
+    as the rotary embedding of queries, or of keys before they are appended. Positions
+    are those of queries; in a kernel without a cache `kv_len` is 0, and token `i` is at
+    `i - q_len`: places then come from a table.
+
+    Example:
+
+    ```mlir
+    attn.variant @scaled(%by: !attn.table<?xf32>) {
+      attn.query(%x: vector<128xf32>, query %q, q_len %n) {
+        %token = arith.addi %q, %n : i32
+        %f = attn.read %by[%token] : !attn.table<?xf32>
+        %b = vector.broadcast %f : f32 to vector<128xf32>
+        %y = arith.mulf %x, %b : vector<128xf32>
+        attn.yield %y : vector<128xf32>
+      }
+    }
+    attn.kernel @scale_tokens(%x: !attn.ragged<32x128xbf16>, %by: !attn.table<?xf32>) {
+      %y = attn.map_rows @scaled(%by : !attn.table<?xf32>) %x
+        : !attn.ragged<32x128xbf16> -> !attn.ragged<32x128xbf16>
+      attn.return %y : !attn.ragged<32x128xbf16>
+    }
+    ```
+
+    Constraints:
+    1. The variant exists, takes these parameters, and has an `attn.query`.
+    2. The tokens are an argument of the kernel.
+    3. Tokens and output have the same heads and head dim, which the function takes,
+       and are both ragged or both dense.
+    4. Neither has elements of 8 bits or a `value` dim of its own.
+    5. The output is returned.
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$variant, Variadic<Attn_AnyParameter>:$parameters,
+                       Attn_TokenLayout:$tokens);
+  let results = (outs Attn_TokenLayout:$output);
+  let assemblyFormat = [{
+    $variant `(` ($parameters^ `:` type($parameters))? `)` $tokens attr-dict `:`
+    type($tokens) `->` type($output)
   }];
   let hasVerifier = 1;
 }

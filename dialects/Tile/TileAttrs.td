@@ -98,7 +98,8 @@ def Tile_ScheduleAttr : Tile_Attr<"Schedule", "schedule"> {
 }
 
 def Tile_EntryKind : I32EnumAttr<"EntryKind", "what an entry does", [
-    I32EnumAttrCase<"attend", 0>, I32EnumAttrCase<"append", 1>]> {
+    I32EnumAttrCase<"attend", 0>, I32EnumAttrCase<"append", 1>,
+    I32EnumAttrCase<"rows", 2>]> {
   let cppNamespace = "::saccade::tile";
   let genSpecializedAttr = 0;
 }

@@ -25,14 +25,16 @@
  *     kernel     name of the attn.kernel; errors quote it
  *     target     "sm_90a", "sm_80", ... or "cpu:<llvm cpu>"
  *     driver?    least cuDriverGetVersion() that can load it, e.g. 12030
- *     query      index of the query in arguments; -1 for a kernel that only
- *                appends
+ *     query      index of the query in arguments; else of the first of role
+ *                "rows"; -1 for a kernel that only appends
  *     arguments  in the order of the kernel's signature, each one of
  *       {"kind": "tensor", "name": "q",
- *        "role": "query" | "new_key" | "new_value",
+ *        "role": "query" | "new_key" | "new_value"
+ *                | "rows"   (an output that is resumed, tokens that are mapped)
  *        "layout": "ragged" | "dense", "heads": 32, "dim": 128,
  *        "dtype": "bf16" | "f16" | "f32" | "f8e4m3" | "f8e5m2",
  *        "order"?: "NHD" | "HND"}
+ *       {"kind": "lse", ...}   of an output that is resumed; as among results
  *       {"kind": "cache", "name": "kv", "heads": 8, "key_dim": 128,
  *        "layout": "paged" | "ragged" | "dense" | "block_sparse",
  *        "value_dim": 128, "dtype": ..., "order"?: ...,
@@ -55,11 +57,11 @@
  *        the memory of that argument; no words, and no value is passed for it
  *     entries    functions to launch, in this order, each
  *       name           symbol
- *       kind           "attend" | "append"
+ *       kind           "attend" | "append" | "rows" (of tokens, without keys)
  *       rows_per_item  rows of one work item at most; attend: packed rows,
- *                      append: tokens
- *       group          query heads / KV heads; append: 1
- *       kv_heads       work items are made for each KV head
+ *                      others: tokens
+ *       group          query heads / KV heads; others: 1
+ *       kv_heads       work items are made for each KV head; rows: for each head
  *       kv_tile        keys per step (the planner's text and cost)
  *       row_block?     packed rows of a block-sparse row block, block[0] *
  *                      group (the greatest common divisor where several caches
@@ -67,7 +69,8 @@
  *       rows?          attend: {"least"?: 17, "most"?: 16}: the requests that
  *                      the entry takes, by their packed rows; absent: all. The
  *                      entries that say so take each request once together
- *       caches         arguments that the entry folds or writes, e.g. [1]
+ *       caches         arguments that the entry folds or writes, e.g. [1]; rows:
+ *                      none
  *       folds?         attend: what an item folds, one for each attend of the
  *                      kernel: {"cache": 1, "bounds"?: ...}, see below; absent:
  *                      all of each of caches

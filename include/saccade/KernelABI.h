@@ -26,7 +26,8 @@ extern "C" {
  *
  * Query rows are packed: packed row = token_in_request * group + head_in_group,
  * where group = query heads / KV heads, so the query heads that share a KV head
- * lie in one tile. An append entry uses token rows instead (group = 1).
+ * lie in one tile. Entries that append or only compute rows use token rows
+ * instead (group = 1); the latter have an item's head for its KV head.
  */
 typedef struct SaccadeWorkItem {
   int32_t request;   /* index of the request in the batch                     */

@@ -50,6 +50,7 @@ private:
   Element elementOf(const DLTensor &tensor);
   Rows readRows(const DLTensor &tensor, attn::LayoutType type, bool values,
                 bool isCache, int half = -1);
+  Rows readLse(const DLTensor &tensor, attn::ResumeOp resume);
   Table readTable(const DLTensor &tensor, Type type);
   Table readStrided(const DLTensor &tensor, attn::TableType type);
   std::vector<int32_t> readList(const DLTensor *tensor);
@@ -167,6 +168,26 @@ Rows Reader::readRows(const DLTensor &tensor, attn::LayoutType type,
   }
   int64_t size = type.getElementType().getIntOrFloatBitWidth() / 8;
   rows.data = dataOf(tensor) + (half > 0 ? strideOf(tensor, 1) * size : 0);
+  return rows;
+}
+
+/// [tokens, heads], or [batch, tokens, heads] beside a dense output.
+Rows Reader::readLse(const DLTensor &tensor, attn::ResumeOp resume) {
+  Rows rows;
+  bool dense = isa<attn::DenseType>(resume.getOutput().getType());
+  int64_t heads = resume.getLse().getType().getHeads();
+  if (elementOf(tensor) != Element::f32 || tensor.ndim != 2 + dense ||
+      tensor.shape[1 + dense] != heads)
+    return error<Rows>("expects an LSE to be f32 of " + Twine(heads) +
+                       " heads, in " + Twine(2 + dense) + " dimensions");
+  rows.tokens = tensor.shape[dense];
+  rows.tokenStride = strideOf(tensor, dense);
+  rows.headStride = strideOf(tensor, 1 + dense);
+  if (dense) {
+    rows.batches = tensor.shape[0];
+    rows.batchStride = strideOf(tensor, 0);
+  }
+  rows.data = dataOf(tensor);
   return rows;
 }
 
@@ -317,9 +338,10 @@ void Reader::readArgument(BlockArgument argument,
   }
   bool isCache = attn::KernelOp::isCache(argument);
   auto layout = dyn_cast<attn::LayoutType>(type);
-  int32_t kind = isCache  ? SACCADE_ARG_CACHE
-                 : layout ? SACCADE_ARG_TENSOR
-                          : SACCADE_ARG_TABLE;
+  bool lse = isa<attn::LseType>(type);
+  int32_t kind = isCache         ? SACCADE_ARG_CACHE
+                 : layout || lse ? SACCADE_ARG_TENSOR
+                                 : SACCADE_ARG_TABLE;
   if (given.kind != kind || !given.tensor) {
     error("expects argument " + Twine(argument.getArgNumber()) +
           " to be of its type's kind");
@@ -330,6 +352,9 @@ void Reader::readArgument(BlockArgument argument,
   else if (layout)
     inputs.arguments.emplace_back(
         readRows(*given.tensor, layout, false, false));
+  else if (lse)
+    inputs.arguments.emplace_back(
+        readLse(*given.tensor, cast<attn::ResumeOp>(*argument.user_begin())));
   else
     inputs.arguments.emplace_back(readTable(*given.tensor, type));
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Emits the body of an attend entry: fold, merge and finish of states, as tile
-// operations. Pieces of -convert-attn-to-tile.
+// Emits the body of an entry that computes rows: fold, resume, merge and finish
+// of states, and row functions of tokens, as tile operations. Pieces of
+// -convert-attn-to-tile.
 
 #ifndef SACCADE_LIB_CONVERSION_ATTENDEMITTER_H
 #define SACCADE_LIB_CONVERSION_ATTENDEMITTER_H
@@ -22,12 +23,19 @@ struct TileState {
 
 class AttendEmitter {
 public:
+  /// `folds`: whether the entry folds caches.
   AttendEmitter(const ItemScope &item, const KernelWords &kernelWords,
-                tile::ScheduleAttr schedule)
-      : item(item), kernelWords(kernelWords), schedule(schedule) {}
+                tile::ScheduleAttr schedule, bool folds)
+      : folds(folds), item(item), kernelWords(kernelWords), schedule(schedule) {
+  }
 
   /// Folds the cache of an attend, a KV tile at a time.
   TileState fold(mlir::ImplicitLocOpBuilder &b, attn::AttendOp attend);
+  /// The state that an output and its LSE stand for.
+  TileState resume(mlir::ImplicitLocOpBuilder &b, attn::ResumeOp resume);
+  /// Writes tokens as a row function makes them of others.
+  void mapRows(mlir::ImplicitLocOpBuilder &b, attn::MapRowsOp map,
+               int64_t word);
   /// The state of both caches.
   TileState merge(mlir::ImplicitLocOpBuilder &b, const TileState &lhs,
                   const TileState &rhs);
@@ -89,6 +97,8 @@ private:
   llvm::SmallVector<mlir::Value> bounds(mlir::ImplicitLocOpBuilder &b,
                                         const BoundVariant &variant);
   void store(mlir::ImplicitLocOpBuilder &b, mlir::Value tile, int64_t word);
+  mlir::Value loadTokens(mlir::ImplicitLocOpBuilder &b, mlir::Value tokens);
+  mlir::Value isFirstPart(mlir::ImplicitLocOpBuilder &b);
 
   tile::TileType column() const;
 
@@ -97,6 +107,7 @@ private:
   struct {
     mlir::Value first, count, counter;
   } part;
+  bool folds;
   const ItemScope &item;
   const KernelWords &kernelWords;
   tile::ScheduleAttr schedule;

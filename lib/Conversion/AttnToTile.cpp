@@ -40,17 +40,21 @@ static EntryBody startEntry(ImplicitLocOpBuilder &b, StringRef name,
   return {body->getArgument(0), block->getArguments()};
 }
 
+/// For rows that are only moved: no roles are needed, and nothing is split.
+static tile::ScheduleAttr withoutRoles(tile::ScheduleAttr schedule) {
+  bool roles = bool(schedule.getPipeline());
+  return tile::ScheduleAttr::get(
+      schedule.getContext(), roles ? 64 : schedule.getRows(),
+      roles ? 64 : schedule.getKeys(), roles ? 4 : schedule.getWarps(),
+      schedule.getWeights());
+}
+
 static void convertAppend(ImplicitLocOpBuilder &b, StringRef name,
                           attn::AppendOp append, const KernelWords &kernelWords,
                           tile::ScheduleAttr schedule) {
   OpBuilder::InsertionGuard guard(b);
   attn::LayoutType cache = append.getCache().getType();
-  // Rows are only moved: no roles are needed for that, and nothing is split.
-  bool roles = bool(schedule.getPipeline());
-  schedule = tile::ScheduleAttr::get(
-      b.getContext(), roles ? 64 : schedule.getRows(),
-      roles ? 64 : schedule.getKeys(), roles ? 4 : schedule.getWarps(),
-      schedule.getWeights());
+  schedule = withoutRoles(schedule);
   auto items =
       tile::ItemsAttr::get(b.getContext(), schedule.getRows(), /*group=*/1,
                            cache.getHeads(), schedule.getKeys(),
@@ -109,7 +113,62 @@ static int64_t groupOf(attn::AttendOp attend) {
          attend.getCache().getType().getHeads();
 }
 
-/// Converts all attends of a kernel to one entry.
+/// What a kernel computes with rows, in the body of an entry.
+static void convertRows(ImplicitLocOpBuilder &b, attn::KernelOp kernel,
+                        const KernelWords &kernelWords, AttendEmitter &emitter,
+                        bool splits) {
+  // The word of a computed value: where attn.return hands it out.
+  auto resultWord = [&](Value value) -> std::optional<int64_t> {
+    for (auto [index, operand] :
+         llvm::enumerate(kernel.getReturn()->getOperands()))
+      if (operand == value)
+        return kernelWords.ofResult(index);
+    return std::nullopt;
+  };
+
+  auto finish = [&](attn::FinishOp finish, const TileState &state) {
+    b.setLoc(finish.getLoc());
+    emitter.finish(b, finish, state, resultWord(finish.getOutput()),
+                   finish.getLse() ? resultWord(finish.getLse())
+                                   : std::nullopt);
+  };
+
+  DenseMap<Value, TileState> states;
+  // States are used once. Resumed ones are read where that is: before, they
+  // would wait in registers while caches are folded.
+  auto stateOf = [&](Value value) {
+    if (auto resume = value.getDefiningOp<attn::ResumeOp>())
+      return emitter.resume(b, resume);
+    return states.lookup(value);
+  };
+  SmallVector<attn::FinishOp> finishes;
+  for (Operation &op : kernel.getBody().front()) {
+    b.setLoc(op.getLoc());
+    llvm::TypeSwitch<Operation *>(&op)
+        .Case([&](attn::AttendOp attend) {
+          states[attend.getState()] = emitter.fold(b, attend);
+        })
+        .Case([&](attn::MergeOp merge) {
+          TileState lhs = stateOf(merge.getLhs());
+          TileState rhs = stateOf(merge.getRhs());
+          states[merge.getResult()] = emitter.merge(b, lhs, rhs);
+        })
+        .Case([&](attn::FinishOp op) {
+          TileState state = stateOf(op.getState());
+          if (!splits)
+            return finish(op, state);
+          states[op.getState()] = state;
+          finishes.push_back(op);
+        })
+        .Case([&](attn::MapRowsOp map) {
+          emitter.mapRows(b, map, *resultWord(map.getOutput()));
+        });
+  }
+  if (!finishes.empty())
+    finishParts(b, emitter, finishes, states, finish);
+}
+
+/// Converts all attends of a kernel, and what goes with them, to one entry.
 static tile::EntryOp convertAttends(ImplicitLocOpBuilder &b, StringRef name,
                                     attn::KernelOp kernel,
                                     const KernelWords &kernelWords,
@@ -129,48 +188,28 @@ static tile::EntryOp convertAttends(ImplicitLocOpBuilder &b, StringRef name,
       b.getInsertionBlock()->getParentOp()->getParentOfType<tile::EntryOp>();
   entry->setAttr(tile::kWordsAttr, b.getI64IntegerAttr(kernelWords.size()));
   ItemScope item(b, body.words, body.item, group, queryHeads);
-  AttendEmitter emitter(item, kernelWords, schedule);
+  AttendEmitter emitter(item, kernelWords, schedule, /*folds=*/true);
   if (schedule.getSplits())
     emitter.readPart(b);
-
-  // The word of a finished value: where attn.return hands it out.
-  auto resultWord = [&](Value value) -> std::optional<int64_t> {
-    for (auto [index, operand] :
-         llvm::enumerate(kernel.getReturn()->getOperands()))
-      if (operand == value)
-        return kernelWords.ofResult(index);
-    return std::nullopt;
-  };
-
-  auto finish = [&](attn::FinishOp finish, const TileState &state) {
-    b.setLoc(finish.getLoc());
-    emitter.finish(b, finish, state, resultWord(finish.getOutput()),
-                   finish.getLse() ? resultWord(finish.getLse())
-                                   : std::nullopt);
-  };
-
-  DenseMap<Value, TileState> states;
-  SmallVector<attn::FinishOp> finishes;
-  for (Operation &op : kernel.getBody().front()) {
-    b.setLoc(op.getLoc());
-    llvm::TypeSwitch<Operation *>(&op)
-        .Case([&](attn::AttendOp attend) {
-          states[attend.getState()] = emitter.fold(b, attend);
-        })
-        .Case([&](attn::MergeOp merge) {
-          states[merge.getResult()] = emitter.merge(
-              b, states.lookup(merge.getLhs()), states.lookup(merge.getRhs()));
-        })
-        .Case([&](attn::FinishOp op) {
-          if (schedule.getSplits())
-            finishes.push_back(op);
-          else
-            finish(op, states.lookup(op.getState()));
-        });
-  }
-  if (!finishes.empty())
-    finishParts(b, emitter, finishes, states, finish);
+  convertRows(b, kernel, kernelWords, emitter, schedule.getSplits());
   return entry;
+}
+
+/// Converts what a kernel that attends to nothing computes with rows to one
+/// entry, whose items are tokens of one head.
+static void convertTokens(ImplicitLocOpBuilder &b, StringRef name,
+                          attn::KernelOp kernel, attn::LayoutType tokens,
+                          const KernelWords &kernelWords,
+                          tile::ScheduleAttr schedule) {
+  OpBuilder::InsertionGuard guard(b);
+  schedule = withoutRoles(schedule);
+  auto items = tile::ItemsAttr::get(b.getContext(), schedule.getRows(),
+                                    /*group=*/1, tokens.getHeads(),
+                                    schedule.getKeys(), /*row_block=*/0);
+  EntryBody body = startEntry(b, name, tile::EntryKind::rows, items, schedule);
+  ItemScope item(b, body.words, body.item, /*group=*/1, tokens.getHeads());
+  AttendEmitter emitter(item, kernelWords, schedule, /*folds=*/false);
+  convertRows(b, kernel, kernelWords, emitter, /*splits=*/false);
 }
 
 namespace {
@@ -206,8 +245,21 @@ struct ConvertAttnToTile
     if (!attends.empty() &&
         failed(convertAll(b, kernel, *attends.begin(), kernelWords, schedule)))
       return failure();
+    if (attends.empty())
+      if (Value rows = firstRows(kernel))
+        convertTokens(b, kernel.getSymName(), kernel,
+                      cast<attn::LayoutType>(rows.getType()), kernelWords,
+                      schedule);
     kernel.erase();
     return success();
+  }
+
+  /// What the first operation on rows computes with, null if there is none.
+  static Value firstRows(attn::KernelOp kernel) {
+    for (Operation &op : kernel.getBody().front())
+      if (Value rows = attn::KernelOp::getRows(&op))
+        return rows;
+    return {};
   }
 
   /// One entry for all requests, or two: for those of many rows, and of few.

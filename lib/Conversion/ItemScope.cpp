@@ -76,19 +76,12 @@ static Scalar clamped(Scalar index, Value size) {
 /// An entry of a table as what a read of it gives.
 static Value emitEntry(ImplicitLocOpBuilder &b, Value base, Value offset,
                        Type element) {
+  if (isa<FloatType>(element))
+    return lookUpFloat(b, base, offset, element);
   auto entry = [&](Type stored) -> Value {
     return lookup(b, base, offset, stored);
   };
   Type i32Type = b.getI32Type();
-  if (element.isF16()) {
-    Value half = arith::BitcastOp::create(b, element, entry(b.getI16Type()));
-    return arith::ExtFOp::create(b, b.getF32Type(), half);
-  }
-  if (element.isBF16()) { // the upper half of an f32
-    Value low = arith::ExtUIOp::create(b, i32Type, entry(b.getI16Type()));
-    Value bits = arith::ShLIOp::create(b, low, i32(b, 16));
-    return arith::BitcastOp::create(b, b.getF32Type(), bits);
-  }
   if (element.isInteger(64))
     return arith::TruncIOp::create(b, i32Type, entry(element));
   if (element.isInteger(8))

@@ -24,7 +24,7 @@ KernelWords::KernelWords(attn::KernelOp kernel) {
     arguments.push_back(total);
     if (llvm::is_contained(caches, argument))
       total += SACCADE_CACHE_WORDS;
-    else if (isa<attn::LayoutType>(argument.getType()))
+    else if (isa<attn::LayoutType, attn::LseType>(argument.getType()))
       total += SACCADE_TENSOR_WORDS;
     else if (isa<FloatType, IntegerType>(argument.getType()))
       total += SACCADE_SCALAR_WORDS;
@@ -61,6 +61,20 @@ Value saccade::readAddress(ImplicitLocOpBuilder &b, Value words,
 Scalar saccade::lookup(ImplicitLocOpBuilder &b, Value base, Value offset,
                        Type type) {
   return {&b, tile::LookupOp::create(b, type, base, offset)};
+}
+
+Value saccade::lookUpFloat(ImplicitLocOpBuilder &b, Value base, Value offset,
+                           Type element) {
+  if (element.isF32())
+    return lookup(b, base, offset, element);
+  Value bits = lookup(b, base, offset, b.getI16Type());
+  if (element.isF16()) {
+    Value half = arith::BitcastOp::create(b, element, bits);
+    return arith::ExtFOp::create(b, b.getF32Type(), half);
+  }
+  Value wide = arith::ExtUIOp::create(b, b.getI32Type(), bits);
+  wide = arith::ShLIOp::create(b, wide, i32(b, 16)); // the upper half of an f32
+  return arith::BitcastOp::create(b, b.getF32Type(), wide);
 }
 
 Scalar saccade::lookupField(ImplicitLocOpBuilder &b, Value base, Scalar index,

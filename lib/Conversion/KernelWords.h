@@ -45,6 +45,10 @@ mlir::Value readAddress(mlir::ImplicitLocOpBuilder &b, mlir::Value words,
 Scalar lookup(mlir::ImplicitLocOpBuilder &b, mlir::Value base,
               mlir::Value offset, mlir::Type type);
 
+/// Reads a float of a table as f32.
+mlir::Value lookUpFloat(mlir::ImplicitLocOpBuilder &b, mlir::Value base,
+                        mlir::Value offset, mlir::Type element);
+
 /// Reads field `byteOffset` of record `index` of an array of records.
 Scalar lookupField(mlir::ImplicitLocOpBuilder &b, mlir::Value base,
                    Scalar index, size_t recordBytes, size_t byteOffset,

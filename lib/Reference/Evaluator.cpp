@@ -98,7 +98,9 @@ private:
   const Sequence &sequenceOf(Call &call, int32_t request, int32_t head);
   bool listed(int cache, const Row &row, int32_t token) const;
   Positions positionsOf(const Row &row) const;
+  Lanes tokenRow(Value tokens, const Row &row) const;
   State attend(attn::AttendOp op, const Row &row);
+  State resume(attn::ResumeOp op, const Row &row);
   Lanes finish(attn::FinishOp op, State state, const Row &row, double &lse);
 
   attn::KernelOp kernel;
@@ -206,6 +208,8 @@ llvm::Error Evaluation::prepare() {
     } else if (auto finish = dyn_cast<attn::FinishOp>(op)) {
       failed =
           prepareCall(&op, finish.getVariantAttr(), finish.getParameters());
+    } else if (auto map = dyn_cast<attn::MapRowsOp>(op)) {
+      failed = prepareCall(&op, map.getVariantAttr(), map.getParameters());
     }
     if (failed)
       return failed;
@@ -356,19 +360,35 @@ static double dot(const Lanes &a, const Lanes &b) {
   return sum;
 }
 
+/// A row of queries, or of what else is an argument row by row.
+Lanes Evaluation::tokenRow(Value tokens, const Row &row) const {
+  auto type = cast<attn::LayoutType>(tokens.getType());
+  bool dense = isa<attn::DenseType>(type);
+  return copyRow(std::get<Rows>(argumentOf(tokens)), dense ? row.request : 0,
+                 dense ? row.token : inputs.queryBegin[row.request] + row.token,
+                 row.head, type.getHeadDim());
+}
+
+State Evaluation::resume(attn::ResumeOp op, const Row &row) {
+  bool dense = isa<attn::DenseType>(op.getOutput().getType());
+  double lse =
+      std::get<Rows>(argumentOf(op.getLse()))
+          .at(dense ? row.request : 0,
+              dense ? row.token : inputs.queryBegin[row.request] + row.token,
+              row.head, 0);
+  State state{lse, 1, tokenRow(op.getOutput(), row)};
+  if (lse == kNothing)
+    state = {lse, 0, Lanes(state.output.size(), 0.0)};
+  return state;
+}
+
 State Evaluation::attend(attn::AttendOp op, const Row &row) {
   Call &call = calls[op];
   attn::LayoutType type = op.getQuery().getType();
   attn::LayoutType cacheType = layoutOf(kernel, call.cache);
   Positions places = positionsOf(row);
 
-  const Rows &queries = std::get<Rows>(argumentOf(op.getQuery()));
-  bool dense = isa<attn::DenseType>(type);
-  Lanes query = call.query(
-      copyRow(queries, dense ? row.request : 0,
-              dense ? row.token : inputs.queryBegin[row.request] + row.token,
-              row.head, type.getHeadDim()),
-      places);
+  Lanes query = call.query(tokenRow(op.getQuery(), row), places);
 
   int64_t group = type.getHeads() / cacheType.getHeads();
   const Sequence &sequence = sequenceOf(call, row.request, row.head / group);
@@ -431,8 +451,9 @@ Lanes Evaluation::finish(attn::FinishOp op, State state, const Row &row,
 }
 
 int64_t Evaluation::heads() {
-  for (attn::AttendOp op : kernel.getOps<attn::AttendOp>())
-    return op.getQuery().getType().getHeads();
+  for (Operation &op : kernel.getBody().front())
+    if (Value rows = attn::KernelOp::getRows(&op))
+      return cast<attn::LayoutType>(rows.getType()).getHeads();
   return 0;
 }
 
@@ -455,6 +476,13 @@ std::vector<std::vector<double>> Evaluation::run(ArrayRef<Row> rows) {
       llvm::TypeSwitch<Operation *>(&op)
           .Case([&](attn::AttendOp attendOp) {
             states[attendOp.getState()] = attend(attendOp, row);
+          })
+          .Case([&](attn::ResumeOp resumeOp) {
+            states[resumeOp.getState()] = resume(resumeOp, row);
+          })
+          .Case([&](attn::MapRowsOp map) {
+            finished[map.getOutput()] = calls[map].query(
+                tokenRow(map.getTokens(), row), positionsOf(row));
           })
           .Case([&](attn::MergeOp mergeOp) {
             states[mergeOp.getResult()] =

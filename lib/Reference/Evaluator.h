@@ -62,7 +62,8 @@ struct Table {
   std::vector<int64_t> extents, strides;
 };
 
-/// An argument of a kernel: f32 and i32 scalars are doubles.
+/// An argument of a kernel: f32 and i32 scalars are doubles, LSEs rows of one
+/// element.
 using Argument = std::variant<double, Rows, Cache, Table>;
 
 /// A batch and the arguments of the kernel, in the order of its signature.

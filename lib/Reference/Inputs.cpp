@@ -115,9 +115,16 @@ static bool blocksFit(attn::BlockSparseType type, const Cache &cache,
   return true;
 }
 
+/// How the tokens of an argument lie: those of an LSE as its output's.
+static Type layoutOf(BlockArgument argument) {
+  if (!isa<attn::LseType>(argument.getType()))
+    return argument.getType();
+  return cast<attn::ResumeOp>(*argument.user_begin()).getOutput().getType();
+}
+
 /// Whether the argument holds what its type asks for.
 static bool holds(Type type, bool isCache, const Argument &argument) {
-  if (isa<attn::LayoutType>(type))
+  if (isa<attn::LayoutType, attn::LseType>(type))
     return isCache ? std::holds_alternative<Cache>(argument)
                    : std::holds_alternative<Rows>(argument);
   return type.isIntOrFloat() ? std::holds_alternative<double>(argument)
@@ -141,7 +148,7 @@ llvm::Expected<Batch> Batch::measure(attn::KernelOp kernel,
     if (auto *rows = std::get_if<Rows>(&given))
       for (int32_t r = 0; r < inputs.requests; ++r) {
         int64_t length = inputs.queryLengths[r];
-        bool dense = isa<attn::DenseType>(type);
+        bool dense = isa<attn::DenseType>(layoutOf(argument));
         if (length < 0 || (length && dense && r >= rows->batches) ||
             (dense ? 0 : inputs.queryBegin[r]) + length > rows->tokens)
           return error("expects the ", length, " query tokens of request ", r,

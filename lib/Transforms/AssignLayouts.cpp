@@ -102,7 +102,8 @@ class LayoutAssigner {
 public:
   explicit LayoutAssigner(EntryOp entry)
       : context(entry.getContext()), warps(entry.getSchedule().getWarps()),
-        pipelined(entry.getSchedule().getPipeline()) {
+        pipelined(entry.getSchedule().getPipeline()),
+        movesRows(entry.getKind() == EntryKind::rows) {
     if (!entry.getSchedule().dealsKeys())
       return;
     dealt.emplace(entry);
@@ -133,7 +134,7 @@ public:
 private:
   MLIRContext *context;
   int64_t warps;
-  bool pipelined;
+  bool pipelined, movesRows;
   std::optional<PrivateTiles> dealt; // if keys are
   /// Registers of a thread that results take, and those that may be taken with
   /// queries: the rest is for logits, operands and addresses.
@@ -247,8 +248,13 @@ private:
 
   /// Neighbours of a 16-bit transposed tile are of two rows; as an operand, of
   /// one, which then needs one address.
+  /// What does nothing but move rows stores them 16 bytes at a time.
   LogicalResult assignStore(StoreOp store) {
     TileType type = tileOf(store.getTile());
+    if (movesRows && !type.isColumn() && !type.getElementType().isF32()) {
+      want(store.getTileMutable(), shared(store.getTile()));
+      return success();
+    }
     auto tile = dyn_cast_if_present<AccumulatorAttr>(type.getLayout());
     if (tile && tile.getTransposed() && !type.getElementType().isF32())
       want(store.getTileMutable(),

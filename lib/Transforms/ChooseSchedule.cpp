@@ -54,6 +54,8 @@ struct ChooseSchedule : saccade::impl::ChooseSchedulePassBase<ChooseSchedule> {
       else if (!shape.element)
         shape.element = layout.getElementType();
     }
+    if (!shape.element)
+      addTokens(shape);
     if (Attribute given = kernel.getScheduleAttr()) {
       auto schedule = dyn_cast<tile::ScheduleAttr>(given);
       Attribute few = kernel->getAttr(kFewRowsScheduleAttr);
@@ -78,6 +80,20 @@ struct ChooseSchedule : saccade::impl::ChooseSchedulePassBase<ChooseSchedule> {
     if (failed(verifyWidens(schedule)))
       return signalPassFailure();
     kernel.setScheduleAttr(schedule);
+  }
+
+  /// The shape of a kernel without a cache: rows are resumed or mapped.
+  void addTokens(Shape &shape) {
+    for (Operation &op : getOperation().getBody().front())
+      if (Value rows = attn::KernelOp::getRows(&op)) {
+        auto layout = cast<attn::LayoutType>(rows.getType());
+        shape.headDim = std::max(shape.headDim, layout.getHeadDim());
+        shape.element = layout.getElementType();
+      }
+    // Products would take 16 bits, but there are none.
+    if (!shape.element || shape.element.isF32())
+      shape.element = BFloat16Type::get(&getContext());
+    shape.valueDim = shape.headDim;
   }
 
   /// On the GPU, products widen 8-bit elements where keys are dealt, and

@@ -32,6 +32,8 @@ Workload::Workload(const json &manifest, const Lengths &lengths, uint64_t seed,
       makeCache(argument, i);
     else if (kind == "scalar")
       makeScalar(argument, i, parameters);
+    else if (kind == "lse")
+      makeLse(argument, i);
     else
       makeTable(argument, i);
   }
@@ -126,6 +128,15 @@ void Workload::makeTensor(const json &argument, size_t index) {
   double bytes = double(lengths.queryTokens() * heads * dim) *
                  double(bytesOf(tensor.dtype));
   traffic += bytes;
+}
+
+/// Of outputs that are resumed.
+void Workload::makeLse(const json &argument, size_t index) {
+  std::vector<int64_t> shape = {lengths.queryTokens(), argument["heads"]};
+  if (argument["layout"] == "dense")
+    shape = {lengths.requests(), longest(lengths.query), argument["heads"]};
+  tensors[index] = Tensor(DType::f32, shape);
+  fillRow(tensors[index], 0, tensors[index].elements());
 }
 
 void Workload::makeScalar(const json &argument, size_t index,

@@ -55,6 +55,7 @@ public:
 
 private:
   void makeTensor(const nlohmann::json &argument, size_t index);
+  void makeLse(const nlohmann::json &argument, size_t index);
   void makeCache(const nlohmann::json &argument, size_t index);
   void makePages(const nlohmann::json &argument, CacheInput &cache,
                  bool shared);

@@ -119,7 +119,7 @@ attn.kernel @k(%q: !attn.ragged<4x64xf32>, %kv: !attn.ragged<4x64xf32>) {
 attn.variant @v() {
 }
 attn.kernel @k(%q: !attn.ragged<4x64xf32>, %kv: !attn.ragged<4x64xf32>) {
-  // expected-error@+1 {{'attn.finish' op expects a state made by attn.attend}}
+  // expected-error@+1 {{'attn.finish' op expects a state made by attn.attend or attn.resume}}
   %o = attn.finish @v() %s : !attn.state<4x64> -> !attn.ragged<4x64xf32>
   %s = "attn.attend"(%q, %kv) <{variant = @v, operandSegmentSizes = array<i32: 0, 1, 1, 0, 0, 0>}> : (!attn.ragged<4x64xf32>, !attn.ragged<4x64xf32>) -> !attn.state<4x64>
   attn.return %o : !attn.ragged<4x64xf32>

@@ -3,7 +3,7 @@
 // Rule 1.
 attn.variant @v() {
 }
-// expected-error@+1 {{'attn.kernel' op expects arguments to be layouts, f32, i32 or tables, but #2 is 'f64'}}
+// expected-error@+1 {{'attn.kernel' op expects arguments to be layouts, LSEs, f32, i32 or tables, but #2 is 'f64'}}
 attn.kernel @k(%q: !attn.ragged<4x64xf32>, %kv: !attn.ragged<4x64xf32>, %x: f64) {
   %s = attn.attend @v() %q, %kv : !attn.ragged<4x64xf32>, !attn.ragged<4x64xf32> -> !attn.state<4x64>
   %o = attn.finish @v() %s : !attn.state<4x64> -> !attn.ragged<4x64xf32>
@@ -12,7 +12,7 @@ attn.kernel @k(%q: !attn.ragged<4x64xf32>, %kv: !attn.ragged<4x64xf32>, %x: f64)
 // -----
 attn.variant @v() {
 }
-// expected-error@+1 {{'attn.kernel' op expects arguments to be layouts, f32, i32 or tables, but #2 is '!attn.state<4x64>'}}
+// expected-error@+1 {{'attn.kernel' op expects arguments to be layouts, LSEs, f32, i32 or tables, but #2 is '!attn.state<4x64>'}}
 attn.kernel @k(%q: !attn.ragged<4x64xf32>, %kv: !attn.ragged<4x64xf32>, %x: !attn.state<4x64>) {
   %s = attn.attend @v() %q, %kv : !attn.ragged<4x64xf32>, !attn.ragged<4x64xf32> -> !attn.state<4x64>
   %o = attn.finish @v() %s : !attn.state<4x64> -> !attn.ragged<4x64xf32>
@@ -68,7 +68,7 @@ attn.kernel @k(%q: !attn.ragged<4x64xf32>, %kv: !attn.ragged<4x64xf32>, %a0: i32
 // Rule 7.
 attn.variant @v() {
 }
-// expected-error@+1 {{'attn.kernel' op expects argument #2 to be used as queries, a cache, or new keys or values}}
+// expected-error@+1 {{'attn.kernel' op expects argument #2 to be used as queries, a cache, new keys or values, an output that is resumed or its LSE, or mapped tokens}}
 attn.kernel @k(%q: !attn.ragged<4x64xf32>, %kv: !attn.ragged<4x64xf32>, %x: !attn.ragged<4x64xf32>) {
   %s = attn.attend @v() %q, %kv : !attn.ragged<4x64xf32>, !attn.ragged<4x64xf32> -> !attn.state<4x64>
   %o = attn.finish @v() %s : !attn.state<4x64> -> !attn.ragged<4x64xf32>
@@ -134,4 +134,55 @@ attn.kernel @k(%q: !attn.ragged<4x64xf32>, %kv: !attn.ragged<2x64xf8E4M3FN>, %t:
   %s = attn.attend @v(%t : !attn.per_head<f32>) %q, %kv key_scale %t : !attn.per_head<f32> : !attn.ragged<4x64xf32>, !attn.ragged<2x64xf8E4M3FN> -> !attn.state<4x64>
   %o = attn.finish @v(%t : !attn.per_head<f32>) %s : !attn.state<4x64> -> !attn.ragged<4x64xf32>
   attn.return %o : !attn.ragged<4x64xf32>
+}
+// -----
+// Rule 7.
+attn.variant @v() {
+}
+// expected-error@+1 {{'attn.kernel' op expects argument #2 to be used as queries, a cache, new keys or values, an output that is resumed or its LSE, or mapped tokens}}
+attn.kernel @k(%q: !attn.ragged<4x64xf32>, %kv: !attn.ragged<4x64xf32>, %l: !attn.lse<4>) {
+  %s = attn.attend @v() %q, %kv : !attn.ragged<4x64xf32>, !attn.ragged<4x64xf32> -> !attn.state<4x64>
+  %o = attn.finish @v() %s : !attn.state<4x64> -> !attn.ragged<4x64xf32>
+  attn.return %o : !attn.ragged<4x64xf32>
+}
+// -----
+// Rule 10.
+attn.variant @v() {
+}
+attn.kernel @k(%q: !attn.ragged<4x64xf32>, %kv: !attn.ragged<4x64xf32>, %a: !attn.dense<4x64xf32>, %l: !attn.lse<4>) {
+  %s = attn.attend @v() %q, %kv : !attn.ragged<4x64xf32>, !attn.ragged<4x64xf32> -> !attn.state<4x64>
+  // expected-error@+1 {{'attn.resume' op expects 4 heads, ragged, as the kernel's rows before, but got '!attn.dense<4x64xf32>'}}
+  %t = attn.resume %a, %l : !attn.dense<4x64xf32>, !attn.lse<4> -> !attn.state<4x64>
+  %m = attn.merge %s, %t : !attn.state<4x64>
+  %o = attn.finish @v() %m : !attn.state<4x64> -> !attn.ragged<4x64xf32>
+  attn.return %o : !attn.ragged<4x64xf32>
+}
+// -----
+// Rule 10.
+attn.variant @v() {
+  attn.query(%x: vector<64xf32>) {
+    %y = arith.negf %x : vector<64xf32>
+    attn.yield %y : vector<64xf32>
+  }
+}
+attn.kernel @k(%x: !attn.ragged<4x64xf32>, %y: !attn.ragged<2x64xf32>) {
+  %a = attn.map_rows @v() %x : !attn.ragged<4x64xf32> -> !attn.ragged<4x64xf32>
+  // expected-error@+1 {{'attn.map_rows' op expects 4 heads, ragged, as the kernel's rows before, but got '!attn.ragged<2x64xf32>'}}
+  %b = attn.map_rows @v() %y : !attn.ragged<2x64xf32> -> !attn.ragged<2x64xf32>
+  attn.return %a, %b : !attn.ragged<4x64xf32>, !attn.ragged<2x64xf32>
+}
+// -----
+// Rule 11.
+attn.variant @v() {
+  attn.query(%x: vector<64xf32>) {
+    %y = arith.negf %x : vector<64xf32>
+    attn.yield %y : vector<64xf32>
+  }
+}
+attn.kernel @k(%q: !attn.ragged<4x64xf32>, %kv: !attn.ragged<4x64xf32>) {
+  // expected-error@+1 {{'attn.map_rows' op expects a kernel that does not attend}}
+  %a = attn.map_rows @v() %q : !attn.ragged<4x64xf32> -> !attn.ragged<4x64xf32>
+  %s = attn.attend @v() %q, %kv : !attn.ragged<4x64xf32>, !attn.ragged<4x64xf32> -> !attn.state<4x64>
+  %o = attn.finish @v() %s : !attn.state<4x64> -> !attn.ragged<4x64xf32>
+  attn.return %o, %a : !attn.ragged<4x64xf32>, !attn.ragged<4x64xf32>
 }

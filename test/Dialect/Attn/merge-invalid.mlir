@@ -53,7 +53,7 @@ attn.kernel @k(%q: !attn.ragged<4x64xf32>, %kv: !attn.ragged<4x64xf32>) {
 attn.variant @v() {
 }
 attn.kernel @k(%q: !attn.ragged<4x64xf32>, %kv: !attn.ragged<4x64xf32>) {
-  // expected-error@+1 {{'attn.merge' op expects states made by attn.attend}}
+  // expected-error@+1 {{'attn.merge' op expects states made by attn.attend or attn.resume}}
   %m = "attn.merge"(%n, %n) : (!attn.state<4x64>, !attn.state<4x64>) -> !attn.state<4x64>
   %n = "attn.merge"(%m, %m) : (!attn.state<4x64>, !attn.state<4x64>) -> !attn.state<4x64>
   attn.return

@@ -6,7 +6,7 @@ attn.variant @v() {
 attn.kernel @k(%q: !attn.ragged<4x64xf32>, %kv: !attn.ragged<4x64xf32>) {
   %s = attn.attend @v() %q, %kv : !attn.ragged<4x64xf32>, !attn.ragged<4x64xf32> -> !attn.state<4x64>
   %o = attn.finish @v() %s : !attn.state<4x64> -> !attn.ragged<4x64xf32>
-  // expected-error@+1 {{'attn.return' op expects results made by attn.finish, but #1 is not}}
+  // expected-error@+1 {{'attn.return' op expects results made by attn.finish or attn.map_rows, but #1 is not}}
   attn.return %o, %q : !attn.ragged<4x64xf32>, !attn.ragged<4x64xf32>
 }
 // -----

@@ -142,7 +142,62 @@ TEST_CASE("manifest: partial states and policies") {
   entry["partial_floats"] = 40;
   entry["kind"] = "append";
   CHECK(refuses(object, "expects 'entries[0].partial_floats' to be left out of "
-                        "an append, but got 40"));
+                        "what does not attend, but got 40"));
+}
+
+TEST_CASE("manifest: rows without keys") {
+  json object = manifest();
+  object["arguments"] = {object["arguments"][0],
+                         {{"kind", "lse"},
+                          {"name", "la"},
+                          {"layout", object["arguments"][0]["layout"]},
+                          {"heads", object["arguments"][0]["heads"]}}};
+  object["arguments"][0]["role"] = "rows";
+  json &entry = object["entries"][0];
+  entry["kind"] = "rows";
+  entry["caches"] = json::array();
+  entry["kv_heads"] = object["arguments"][0]["heads"];
+  entry["group"] = 1;
+  entry.erase("folds");
+  Manifest sample = parsed(object);
+  CHECK(sample.entries[0].kind == EntryKind::Rows);
+  CHECK(sample.arguments[0].role == Role::Rows);
+  CHECK(sample.arguments[1].kind == SlotKind::Lse);
+  CHECK(sample.arguments[1].word ==
+        int{SACCADE_HEADER_WORDS} + int{SACCADE_TENSOR_WORDS});
+  CHECK(sample.query == 0);
+  CHECK(!sample.entries[0].isSplittable(sample));
+  entry["group"] = 2;
+  CHECK(refuses(object, "expects 'entries[0].group' to be 1 for what does not "
+                        "attend, but got 2"));
+  entry["group"] = 1;
+  entry["rows"] = {{"least", 17}};
+  CHECK(refuses(object, "expects 'entries[0].rows' to be left out of what does "
+                        "not attend, but got {\"least\":17}"));
+}
+
+TEST_CASE("manifest: a table of any strides") {
+  json object = manifest();
+  object["arguments"].push_back({{"kind", "table"},
+                                 {"name", "bias"},
+                                 {"table", "strided"},
+                                 {"rank", 3},
+                                 {"dtype", "i64"}});
+  Manifest sample = parsed(object);
+  const Slot &slot = sample.arguments.back();
+  CHECK(slot.table == TableKind::Strided);
+  CHECK(slot.dtype == DType::I64);
+  CHECK(sample.results[0].word == slot.word + 7);
+  object["arguments"].back()["rank"] = 5;
+  CHECK(refuses(
+      object,
+      "expects 'arguments[3].rank' to be an integer in 1..4, but got 5"));
+  object["arguments"].back()["rank"] = 1;
+  object["arguments"].back()["dtype"] = "f64";
+  CHECK(refuses(
+      object,
+      "expects 'arguments[3].dtype' to be one of 'f32', 'f16', 'bf16', 'i32', "
+      "'i64', 'i8', 'bool', but got \"f64\""));
 }
 
 TEST_CASE("manifest: says what is wrong") {
@@ -172,8 +227,8 @@ TEST_CASE("manifest: says what is wrong") {
                 "expects 'arguments[0].heads' to be an integer in 1..65536, "
                 "but got 9223372036854775808"));
   CHECK(refuses(with([](json &m) { m["query"] = 1; }),
-                "expects 'query' to be -1 or the index of the argument of role "
-                "'query', but got 1"));
+                "expects 'query' to be -1 or the index of an argument of role "
+                "'query' or 'rows', but got 1"));
   CHECK(refuses(with([](json &m) { m["entries"][0]["binary"] = 1; }),
                 "expects 'entries[0].binary' to be an integer in 0..0, but got "
                 "1"));
@@ -267,8 +322,8 @@ TEST_CASE("manifest: entries for requests of many rows and of few") {
   json append = with({{{"least", 1}}});
   append["entries"][0]["kind"] = "append";
   append["entries"][0]["group"] = 1;
-  CHECK(refuses(append, "expects 'entries[0].rows' to be left out of an "
-                        "append, but got {\"least\":1}"));
+  CHECK(refuses(append, "expects 'entries[0].rows' to be left out of what "
+                        "does not attend, but got {\"least\":1}"));
 }
 
 TEST_CASE("manifest: tensor maps") {
