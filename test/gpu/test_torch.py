@@ -99,6 +99,43 @@ def test_tables_of_any_strides(tokens):
     close(got, want.transpose(1, 2).cpu().numpy())
 
 
+MERGE = """
+attn.variant @full() {}
+attn.kernel @merge_states(%a: !attn.ragged<32x128xELEMENT>, %la: !attn.lse<32>,
+                          %b: !attn.ragged<32x128xELEMENT>, %lb: !attn.lse<32>) {
+  %s = attn.resume %a, %la : !attn.ragged<32x128xELEMENT>, !attn.lse<32> -> !attn.state<32x128>
+  %t = attn.resume %b, %lb : !attn.ragged<32x128xELEMENT>, !attn.lse<32> -> !attn.state<32x128>
+  %m = attn.merge %s, %t : !attn.state<32x128>
+  %o, %lse = attn.finish @full() %m : !attn.state<32x128> -> !attn.ragged<32x128xbf16>, !attn.lse<32>
+  attn.return %o, %lse : !attn.ragged<32x128xbf16>, !attn.lse<32>
+}
+"""
+
+
+@pytest.mark.parametrize("element", ["bf16", "f16", "f32"])
+def test_merges_outputs_of_any_origin(element):
+    kinds = {"bf16": torch.bfloat16, "f16": torch.float16, "f32": torch.float32}
+    torch.manual_seed(1)
+    tokens = 1000
+    a, b = (
+        torch.randn(tokens, 32, 128, device="cuda", dtype=kinds[element])
+        for _ in range(2)
+    )
+    la, lb = (3 * torch.randn(tokens, 32, device="cuda") for _ in range(2))
+    la[:7], lb[5:9] = -torch.inf, -torch.inf
+    a[:7] = torch.nan  # of an empty state, which does not count
+    kernel = saccade.compile(MERGE.replace("ELEMENT", element), device="cuda")
+    out = torch.empty(tokens, 32, 128, device="cuda", dtype=torch.bfloat16)
+    lse = torch.empty(tokens, 32, device="cuda")
+    kernel.plan([tokens]).run(a, la, b, lb, out=(out, lse))
+    weights = torch.stack([la, lb]).double()
+    want_lse = weights.logsumexp(0)
+    shares = (weights - want_lse).exp().nan_to_num()[..., None]
+    want = shares[0] * a.double().nan_to_num() + shares[1] * b.double()
+    close(out, want.cpu().numpy())
+    torch.testing.assert_close(lse.double(), want_lse, atol=1e-4, rtol=0)
+
+
 def test_runs_on_the_current_stream():
     kv_lens = [70, 0, 16, 1]
     kernel, table, q, keys, values = paged(kv_lens)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from cases import make_case
+from generate_storage import Storage
 from generate_tables import table_bias, table_mask
 from scenarios import EDGES
 
@@ -464,38 +465,19 @@ def lengths(rng, caches, appends):
     return q_len, kv_len
 
 
-class Storage:
-    """How the caches of a kernel are stored, drawn apart from the kernel itself:
-    their element types, and the scales of their keys and values."""
+def resume(signature, output, heads, values):
+    """The head of a kernel that goes on from an output and its LSE as well."""
 
-    def __init__(self, seed, heads, narrow):
-        self.rng, self.heads = random.Random(f"storage of {seed}"), heads
-        self.narrow = narrow and self.rng.random() < 0.5
-        self.arguments, self.values = [], {}
+    def lse(g, requests):
+        lengths = [len(r.q) for r in requests]
+        dense = output.startswith("!attn.dense")
+        lead = (len(lengths), max(lengths)) if dense else (sum(lengths),)
+        found = 2 * g.standard_normal((*lead, heads))
+        return np.where(g.random(found.shape) < 0.2, -np.inf, found)
 
-    def element(self, wide):
-        """The element type of a cache, and of what is appended to it."""
-        if not self.narrow or self.rng.random() < 0.3:
-            return wide, wide
-        stored = self.rng.choice(["f8E4M3FN", "f8E5M2"])
-        return stored, self.rng.choice([stored, wide])
-
-    def scales(self, index):
-        """Scales of a cache as an operation takes them, some of them left out."""
-        text = ""
-        for kind in ("key_scale", "value_scale") if self.narrow else ():
-            form = self.rng.choice([None, "f32", "!attn.per_head<f32>"])
-            if form is None:
-                continue
-            name = f"{kind}{index}"
-            self.arguments.append((name, form))
-            self.values[name] = (
-                self.rng.choice([0.25, 0.7, 1.6])
-                if form == "f32"
-                else lambda g, _: g.uniform(0.3, 1.6, self.heads)
-            )
-            text += f" {kind} %{name} : {form}"
-        return text
+    values["la"] = lse
+    more = f", %a: {output}, %la: !attn.lse<{heads}>) {{"
+    return signature.removesuffix(") {") + more
 
 
 def generate(seed, elements=("f32", "bf16", "f16"), narrow=True):
@@ -564,6 +546,14 @@ def generate(seed, elements=("f32", "bf16", "f16"), narrow=True):
     if len(caches) == 2:
         lines.append(f"  %s2 = attn.merge %s0, %s1 : {state}")
     last = 0 if len(caches) == 1 else 2
+    if variant.normalizer == "softmax" and tables.random() < 0.2:
+        lines[1] = resume(lines[1], output, heads, values)
+        lse = f"!attn.lse<{heads}>"
+        lines += [
+            f"  %r = attn.resume %a, %la : {output}, {lse} -> {state}",
+            f"  %s3 = attn.merge %s{last}, %r : {state}",
+        ]
+        last = 3
     lse = variant.normalizer == "softmax" and rng.random() < 0.8
     results = f"{output}, !attn.lse<{heads}>" if lse else output
     outs = "%o, %lse" if lse else "%o"
