@@ -46,7 +46,7 @@ _HOMES = {
     "_masks": ("and_masks", "or_masks"),
     "_plan": ("Capacity", "Plan", "launch_count"),
     "_reference": ("reference",),
-    "_tokens": ("append_kv",),
+    "_tokens": ("append_kv", "merge_states", "rope"),
     "_trace": ("Parameter", "TraceError", "Variant", "trace"),
     "_wrapper": ("Attention",),
     "flex": ("flex_attention",),
@@ -97,6 +97,8 @@ if TYPE_CHECKING:
     from ._plan import launch_count as launch_count
     from ._reference import reference as reference
     from ._tokens import append_kv as append_kv
+    from ._tokens import merge_states as merge_states
+    from ._tokens import rope as rope
     from ._trace import Parameter as Parameter
     from ._trace import TraceError as TraceError
     from ._trace import Variant as Variant
