@@ -11,6 +11,7 @@ import tempfile
 import time
 
 import numpy as np
+import report
 import results
 import saccade
 
@@ -109,7 +110,41 @@ def calls(device: str) -> dict:
     }
 
 
+ROWS = {
+    "attention_us": "`attention`, dense, one query",
+    "attention_with_options_us": "the same, causal, with a window and a soft cap",
+    "attention_with_mask_mod_us": "the same, with a lambda made anew",
+    "run_us": "`Attention.run`, planned, `out=` given",
+    "run_without_out_us": "`Attention.run`, planned",
+    "plan_us": "`Attention.plan`, one request",
+}
+
+
+def page(figures: dict) -> str:
+    """The section of docs/performance.md."""
+    device = figures.get("device", figures["cpu"])
+    rows = [
+        [text, *(f"{figures[where][name]:.1f}" for where in ("calls_cuda", "calls_cpu") if where in figures)]
+        for name, text in ROWS.items()
+    ]  # fmt: skip
+    head = ["microseconds of the host"]
+    head += [name for where, name in (("calls_cuda", "GPU"), ("calls_cpu", "CPU, work included")) if where in figures]  # fmt: skip
+    first = f"on the CPU {figures['first_call_cpu_ms']:.0f} ms"
+    if "first_call_cuda_ms" in figures:
+        first += f", on the GPU {figures['first_call_cuda_ms']:.0f} ms"
+    return (
+        f"\n## Calls from Python\n\n{device}, {figures['cpu']}, {figures['arrays']}, "
+        f"{figures['date']}; `bench/call_overhead.py` makes all of it.\n\n"
+        f"{report.markdown(head, rows)}\n"
+        f"`import saccade` takes {figures['import_ms']:.0f} ms. The first call of a new "
+        f"variant, compiled with an empty cache, takes {first}.\n"
+    )
+
+
 def main() -> None:
+    if "--report" in sys.argv[1:]:
+        print(report.place("calls", page(results.read("call_overhead")), report.DOCS))
+        return
     figures = {
         "import_ms": process(IMPORT),
         "first_call_cpu_ms": process(FIRST, "cpu"),
