@@ -9,6 +9,9 @@ import saccade  # noqa: E402
 from torch.nn.attention import flex_attention as flex  # noqa: E402
 
 
+WINDOW, CAP, PREFIX = 6, 2.0, 4
+
+
 def problem(queries=20, keys=20, heads=4, kv_heads=4, dim=16):
     generator = torch.Generator().manual_seed(0)
     return [
@@ -17,27 +20,8 @@ def problem(queries=20, keys=20, heads=4, kv_heads=4, dim=16):
     ]
 
 
-BIAS = torch.randn(4, 20, 32, generator=torch.Generator().manual_seed(1))
-DOCUMENT = torch.tensor([0] * 7 + [1] * 5 + [2] * 20)
-OFFSETS = torch.tensor([0, 7, 12, 32])
-SLOPES = torch.tensor([0.5, 0.25, 0.125, 0.0625], dtype=torch.float16)
-WINDOW, CAP, PREFIX = 6, 2.0, 4
-
-
 def natten_like(b, h, q_idx, kv_idx):
     return (abs(q_idx // 5 - kv_idx // 5) <= 1) & (abs(q_idx % 5 - kv_idx % 5) <= 1)
-
-
-def ranked_documents(b, h, q_idx, kv_idx):
-    same = DOCUMENT[q_idx] == DOCUMENT[kv_idx]
-    mine = q_idx - OFFSETS[DOCUMENT[q_idx]]
-    theirs = kv_idx - OFFSETS[DOCUMENT[kv_idx]]
-    return same & (mine >= theirs)
-
-
-def alibi_with_cap(score, b, h, q_idx, kv_idx):
-    score = CAP * torch.tanh(score / CAP)
-    return score + SLOPES[h] * (kv_idx - q_idx)
 
 
 def inline_causal(score, b, h, q_idx, kv_idx):
@@ -51,49 +35,95 @@ def by_parts(score, b, h, q_idx, kv_idx):
     return torch.maximum(score, -torch.exp2(-far.float())) + (b << 1)
 
 
-SCORES = {
-    "none": None,
-    "bias": lambda s, b, h, q, k: s + BIAS[h, q, k],
-    "rows_of_bias": lambda s, b, h, q, k: s + BIAS[h][q][k],
-    "alibi_with_cap": alibi_with_cap,
-    "inline_causal": inline_causal,
-    "by_parts": by_parts,
-}
-MASKS = {
-    "none": None,
-    "causal": lambda b, h, q, k: q >= k,
-    "window": flex.and_masks(
-        lambda b, h, q, k: q >= k, lambda b, h, q, k: q - k < WINDOW
-    ),
-    "prefix": flex.or_masks(lambda b, h, q, k: k < PREFIX, lambda b, h, q, k: q >= k),
-    "documents": ranked_documents,
-    "natten": natten_like,
-    "heads": lambda b, h, q, k: (h % 2 == 0) | (q >= k),
-}
+def scores(device):
+    """Functions of scores, with tensors that lie on the device."""
+    bias = torch.randn(4, 20, 32, generator=torch.Generator().manual_seed(1)).to(device)
+    slopes = torch.tensor([0.5, 0.25, 0.125, 0.0625], dtype=torch.float16).to(device)
+
+    def alibi_with_cap(score, b, h, q_idx, kv_idx):
+        score = CAP * torch.tanh(score / CAP)
+        return score + slopes[h] * (kv_idx - q_idx)
+
+    return {
+        "none": None,
+        "bias": lambda s, b, h, q, k: s + bias[h, q, k],
+        "rows_of_bias": lambda s, b, h, q, k: s + bias[h][q][k],
+        "alibi_with_cap": alibi_with_cap,
+        "inline_causal": inline_causal,
+        "by_parts": by_parts,
+    }
 
 
-@pytest.mark.parametrize("mask", MASKS)
-@pytest.mark.parametrize("score", SCORES)
-def test_agrees_with_torch(score, mask):
-    q, k, v = problem()
-    blocks = None
-    if MASKS[mask]:
-        blocks = flex.create_block_mask(MASKS[mask], None, None, 20, 20, device="cpu")
-    want = flex.flex_attention(q, k, v, SCORES[score], blocks)
-    got = saccade.flex_attention(q, k, v, SCORES[score], blocks)
-    torch.testing.assert_close(got, want, rtol=3e-5, atol=3e-5)
+def masks(device):
+    document = torch.tensor([0] * 7 + [1] * 5 + [2] * 20).to(device)
+    offsets = torch.tensor([0, 7, 12, 32]).to(device)
+
+    def ranked_documents(b, h, q_idx, kv_idx):
+        same = document[q_idx] == document[kv_idx]
+        mine = q_idx - offsets[document[q_idx]]
+        theirs = kv_idx - offsets[document[kv_idx]]
+        return same & (mine >= theirs)
+
+    return {
+        "none": None,
+        "causal": lambda b, h, q, k: q >= k,
+        "window": flex.and_masks(
+            lambda b, h, q, k: q >= k, lambda b, h, q, k: q - k < WINDOW
+        ),
+        "prefix": flex.or_masks(
+            lambda b, h, q, k: k < PREFIX, lambda b, h, q, k: q >= k
+        ),
+        "documents": ranked_documents,
+        "natten": natten_like,
+        "heads": lambda b, h, q, k: (h % 2 == 0) | (q >= k),
+    }
+
+
+def block_mask(mask, device, queries=20, keys=20):
+    if mask is None:
+        return None
+    return flex.create_block_mask(mask, None, None, queries, keys, device=device)
+
+
+@pytest.mark.parametrize("mask", masks("cpu"))
+@pytest.mark.parametrize("score", scores("cpu"))
+def test_agrees_with_torch(score, mask, device):
+    tensors, bound = problem(), 3e-5
+    if device == "cuda":
+        tensors, bound = [x.bfloat16() for x in tensors], 2e-2
+    want = flex.flex_attention(
+        *[x.float() for x in tensors], scores("cpu")[score],
+        block_mask(masks("cpu")[mask], "cpu"),
+    )  # fmt: skip
+    got = saccade.flex_attention(
+        *[x.to(device) for x in tensors], scores(device)[score],
+        block_mask(masks(device)[mask], device),
+    )  # fmt: skip
+    torch.testing.assert_close(got.float().cpu(), want, rtol=bound, atol=bound)
 
 
 def test_rows_count_from_the_first_query():
     q, k, v = problem(queries=9, keys=32, kv_heads=2)
-    mask = flex.create_block_mask(
-        lambda b, h, q, k: q >= k, None, None, 9, 32, device="cpu"
-    )
+    mask = block_mask(lambda b, h, q, k: q >= k, "cpu", 9, 32)
     want = flex.flex_attention(
-        q, k, v, SCORES["bias"], mask, enable_gqa=True, return_lse=True, scale=0.2
+        q,
+        k,
+        v,
+        scores("cpu")["bias"],
+        mask,
+        enable_gqa=True,
+        return_lse=True,
+        scale=0.2,
     )
     got = saccade.flex_attention(
-        q, k, v, SCORES["bias"], mask, enable_gqa=True, return_lse=True, scale=0.2
+        q,
+        k,
+        v,
+        scores("cpu")["bias"],
+        mask,
+        enable_gqa=True,
+        return_lse=True,
+        scale=0.2,
     )
     torch.testing.assert_close(got, want, rtol=3e-5, atol=3e-5)
     alone = saccade.flex_attention(q, k, v, block_mask=mask.mask_mod, enable_gqa=True)
@@ -115,7 +145,7 @@ def test_a_mask_of_blocks_alone():
 
 def test_refusals():
     q, k, v = problem()
-    causal = flex.create_block_mask(MASKS["causal"], None, None, 20, 24, device="cpu")
+    causal = block_mask(lambda b, h, q, k: q >= k, "cpu", 20, 24)
     for options, message in (
         ({"block_mask": causal}, "20 queries and 20 keys, but got one for 20 and 24"),
         ({"block_mask": torch.ones(20, 20)}, "BlockMask or a mask_mod"),
