@@ -8,7 +8,6 @@ torch = pytest.importorskip("torch")
 import saccade  # noqa: E402
 from torch.nn.attention import flex_attention as flex  # noqa: E402
 
-
 WINDOW, CAP, PREFIX = 6, 2.0, 4
 
 
