@@ -4,21 +4,35 @@ function is traced.
 
 A function captures through closure cells, defaults, globals that it names, partial
 application and its `self`. Numbers and arrays among these are *leaves*: run-time
-values of a kernel. Functions are walked into; all else is part of the structure.
+values of a kernel. Functions, tuples and short lists are walked into; of any other
+object, attributes and items are captured as the function asks for them.
 """
 
 from __future__ import annotations
 
+import builtins
+import dis
+import enum
 import functools
 import sys
 import types
+import weakref
 from collections.abc import Callable, Hashable
 from typing import Any
 
 import numpy as np
 
-#: Types of values that are part of the structure.
-PLAIN = (bool, str, bytes, type(None), type(Ellipsis), complex, type)
+#: Longer lists and tuples are objects, of which a function captures single items.
+_LONG = 64
+
+# How values of a type are captured.
+(_FUNCTION, _INT, _FLOAT, _PLAIN, _LIST, _METHOD, _PARTIAL, _NUMPY, _TORCH, _GENERIC,
+ _PER_HEAD, _OBJECT, _OPAQUE) = range(13)  # fmt: skip
+_OPAQUE_TYPES = (
+    type, types.ModuleType, types.BuiltinFunctionType, types.MethodWrapperType,
+    types.MethodDescriptorType, types.WrapperDescriptorType, np.ufunc, np.dtype,
+)  # fmt: skip
+_PLAIN_TYPES = (bool, str, bytes, type(None), type(Ellipsis), complex, enum.Enum)
 
 
 class PerHead:
@@ -30,192 +44,293 @@ class PerHead:
         self.array = array
 
 
-def is_array(value: Any) -> bool:
-    if isinstance(value, (np.ndarray, PerHead)):
-        return True
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(value, torch.Tensor)
+class _Forms(dict[type, int]):
+    """How values of each type are captured, found out once."""
 
+    def __missing__(self, kind: type) -> int:
+        self[kind] = form = self._form(kind)
+        return form
 
-class Leaves:
-    """Walks functions: `structure` is equal for functions that differ in leaves alone,
-    `values` are the leaves in the order in which they are met, and `objects` what may
-    have more of them in attributes. Raises RecursionError."""
-
-    def __init__(self, functions: tuple[Callable | None, ...]):
-        self.values: list[Any] = []
-        self.objects: list[Any] = []
-        self._depth = 0
-        self.structure: Hashable = tuple([self._of(f) for f in functions])
-
-    def _of(self, value: Any) -> Hashable:
-        kind = type(value)
-        if kind is int or kind is float:
-            self.values.append(value)
-            return kind
-        if kind is types.FunctionType:
-            return self._function(value)
-        if kind in PLAIN:
-            return value
-        if isinstance(value, (int, float)) or is_array(value):
-            self.values.append(value)
-            return leaf_kind(value)
+    @staticmethod
+    def _form(kind: type) -> int:
+        if issubclass(kind, _PLAIN_TYPES):
+            return _PLAIN
+        for base, form in (
+            (types.FunctionType, _FUNCTION), (int, _INT), (float, _FLOAT),
+            (types.MethodType, _METHOD), (functools.partial, _PARTIAL),
+            (np.ndarray, _NUMPY), (np.generic, _GENERIC), (PerHead, _PER_HEAD),
+        ):  # fmt: skip
+            if issubclass(kind, base):
+                return form
         if kind is tuple or kind is list:
-            return (kind, *[self._of(x) for x in value])
-        if kind is types.MethodType:
-            return ("method", self._of(value.__func__), self._of(value.__self__))
-        if kind is functools.partial:
-            parts = (value.func, value.args, tuple(value.keywords.values()))
-            return ("partial", tuple(value.keywords), *[self._of(x) for x in parts])
-        if is_watched(value):
-            self.objects.append(value)
-        return _Identity(value)
-
-    def _function(self, function: types.FunctionType) -> Hashable:
-        self._depth += 1
-        if self._depth > 40:
-            raise RecursionError
-        code = function.__code__
-        parts: list[Hashable] = [code]
-        for cell in function.__closure__ or ():
-            parts.append(self._of(_contents(cell)))
-        if function.__defaults__:
-            parts.append(self._of(function.__defaults__))
-        if function.__kwdefaults__:
-            parts += [self._of(x) for x in function.__kwdefaults__.values()]
-        for name in _globals_of(code, function):
-            parts.append(self._of(function.__globals__.get(name)))
-        self._depth -= 1
-        return tuple(parts)
+            return _LIST
+        torch = sys.modules.get("torch")
+        if torch is not None:
+            if issubclass(kind, torch.Tensor):
+                return _TORCH
+            opaque = (torch.dtype, torch.device, torch.Size)
+            if issubclass(kind, opaque) or kind.__module__ == "torch._ops":
+                return _OPAQUE
+        return _OPAQUE if issubclass(kind, _OPAQUE_TYPES) else _OBJECT
 
 
-class _Empty:
-    """What a cell holds that was not assigned yet."""
+_forms = _Forms()
 
 
-def _contents(cell: types.CellType) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:
-        return _Empty
+def is_array(value: Any) -> bool:
+    return _forms[type(value)] in (_NUMPY, _TORCH, _PER_HEAD)
 
 
-def is_watched(value: Any) -> bool:
-    """Whether what an object's attributes hold is captured with it."""
-    library = type(value).__module__.split(".")[0] in ("builtins", "functools", "numpy")
-    return hasattr(value, "__dict__") and not library
+def is_number(value: Any) -> bool:
+    """Whether a value is captured as a run-time scalar."""
+    return _forms[type(value)] in (_INT, _FLOAT) or (
+        isinstance(value, np.generic) and value.dtype.kind in "iuf"
+    )
 
 
-class _Identity:
-    """An object as part of a key, by identity; it is kept alive by the key."""
+def is_plain(value: Any) -> bool:
+    """Whether a value is taken as it is, and part of the key."""
+    form = _forms[type(value)]
+    return form in (_PLAIN, _OPAQUE) or form == _GENERIC and not is_number(value)
+
+
+class _Code:
+    """A code object as part of a key, and the globals that it may read. It is itself
+    in keys: code objects hash and compare slowly."""
+
+    __slots__ = ("code", "globals")
+
+    def __init__(self, function: types.FunctionType):
+        self.code = function.__code__
+        self.globals = _globals_of(function)
+
+
+class _Held:
+    """An object as part of a key, by identity. Where it can be it is held weakly."""
 
     __slots__ = ("value",)
 
     def __init__(self, value: Any):
-        self.value = value
+        def forget(_: Any, number: int = id(value)) -> None:
+            _held.pop(number, None)
 
-    def __hash__(self) -> int:
-        return id(self.value)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Identity) and other.value is self.value
-
-
-_named: dict[types.CodeType, tuple[str, ...]] = {}
+        try:
+            self.value: Any = weakref.ref(value, forget)
+        except TypeError:
+            self.value = value
 
 
-def _globals_of(code: types.CodeType, function: types.FunctionType) -> tuple[str, ...]:
-    """Names of globals that the code may read, of a kind that can be captured."""
-    found = _named.get(code)
-    if found is None:
-        names = function.__globals__
-        library = function.__module__ and function.__module__.split(".")[0] == "torch"
-        found = _named[code] = (
-            ()
-            if library
-            else tuple(
-                name
-                for name in code.co_names
-                if name in names
-                and (
-                    type(names[name]) in (int, float, types.FunctionType)
-                    or is_array(names[name])
-                )
-                and not _is_library(names[name])
-            )
-        )
-    return found
+# By id: what they hold is alive as long as they are here, and keys keep them alive.
+_codes: dict[int, _Code] = {}
+_held: dict[int, _Held] = {}
+_MOST = 1 << 14
 
 
-def _is_library(value: Any) -> bool:
-    if not isinstance(value, types.FunctionType):
+def _code_of(function: types.FunctionType) -> _Code:
+    if len(_codes) > _MOST:
+        _codes.clear()
+    return _codes.setdefault(id(function.__code__), _Code(function))
+
+
+def _held_of(value: Any) -> _Held:
+    if len(_held) > _MOST:
+        _held.clear()
+    return _held.setdefault(id(value), _Held(value))
+
+
+def _globals_of(function: types.FunctionType) -> tuple[str, ...]:
+    """Names of globals that may hold something that is captured."""
+    if _is_library(function):
+        return ()
+    found: dict[str, None] = {}
+    codes = [function.__code__]
+    while codes:
+        code = codes.pop()
+        codes += [x for x in code.co_consts if isinstance(x, types.CodeType)]
+        for step in dis.get_instructions(code):
+            if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+                found[step.argval] = None
+    return tuple(name for name in found if _may_change(function, name))
+
+
+def _may_change(function: types.FunctionType, name: str) -> bool:
+    if name not in function.__globals__:
+        return not hasattr(builtins, name)
+    value = function.__globals__[name]
+    if isinstance(value, types.FunctionType):
+        return not _is_library(value)
+    return _forms[type(value)] != _OPAQUE
+
+
+def _is_library(function: Any) -> bool:
+    module = getattr(function, "__module__", None) or ""
+    if module.split(".")[0] not in ("torch", "numpy"):
         return False
-    module = getattr(value, "__module__", None) or ""
-    return module.split(".")[0] in ("torch", "numpy")
+    # Masks of torch's own are closures over masks of users.
+    return not module.startswith("torch.nn.attention")
+
+
+def structure_of(value: Any, values: list[Any], objects: list[Any]) -> Hashable:
+    """A key that is equal for values that differ in leaves alone. Leaves are appended
+    to `values` in the order in which they are met, and objects whose attributes may
+    be captured to `objects`. Raises RecursionError."""
+    kind = type(value)
+    form = _forms[kind]
+    if form == _FUNCTION:
+        code = _codes.get(id(value.__code__)) or _code_of(value)
+        closure, defaults = value.__closure__, value.__defaults__
+        keywords = value.__kwdefaults__
+        if not (closure or defaults or keywords or code.globals):
+            return code
+        parts: list[Hashable] = [code]
+        if closure:
+            for cell in closure:
+                try:
+                    content = cell.cell_contents
+                except ValueError:  # not assigned yet
+                    parts.append("unassigned")
+                    continue
+                parts.append(structure_of(content, values, objects))
+        if defaults:
+            parts.append(structure_of(defaults, values, objects))
+        if keywords:
+            for name, x in keywords.items():
+                parts += [name, structure_of(x, values, objects)]
+        if code.globals:
+            names = value.__globals__
+            for name in code.globals:
+                parts.append(structure_of(names.get(name), values, objects))
+        return tuple(parts)
+    if form == _INT or form == _FLOAT:
+        values.append(value)
+        return form
+    if form == _TORCH or form == _NUMPY:
+        values.append(value)
+        return leaf_kind(value)
+    if form == _PLAIN:
+        return kind, value
+    if form == _LIST and len(value) <= _LONG:
+        return (kind, *[structure_of(x, values, objects) for x in value])
+    if form == _METHOD:
+        function = structure_of(value.__func__, values, objects)
+        return "method", function, structure_of(value.__self__, values, objects)
+    if form == _PARTIAL:
+        keywords = value.keywords
+        parts = [value.func, value.args, tuple(keywords.values())]
+        kinds = [structure_of(x, values, objects) for x in parts]
+        return ("partial", *keywords, *kinds)
+    if form == _GENERIC:
+        if value.dtype.kind not in "iuf":
+            return kind, value.item()
+        values.append(value.item())
+        return _FLOAT if value.dtype.kind == "f" else _INT
+    if form == _PER_HEAD:
+        values.append(value)
+        return "per_head"
+    if form != _OPAQUE:
+        objects.append(value)
+    return _held.get(id(value)) or _held_of(value)
 
 
 def leaf_kind(value: Any) -> Hashable:
     """What of a leaf the kernel depends on."""
-    if isinstance(value, PerHead):
+    form = _forms[type(value)]
+    if form == _PER_HEAD:
         return "per_head"
-    if is_array(value):
-        place = getattr(value, "device", None)
+    if form == _TORCH:
         # A number in host memory is read there; one on a device is a table.
-        scalar = value.ndim == 0 and (place is None or str(place) == "cpu")
-        return (value.dtype, value.ndim, scalar)
-    return int if isinstance(value, int) else float
+        rank = value.ndim
+        return value.dtype, rank, rank == 0 and value.device.type == "cpu"
+    if form == _NUMPY:
+        return value.dtype, value.ndim, value.ndim == 0
+    return type(value)
+
+
+Path = tuple[tuple[str, Any], ...]
 
 
 class Rebuilder:
-    """Makes a function again with each leaf, in the order of Leaves, replaced by
-    leaf(value), and each object by object(value)."""
+    """Rebuilds functions over stand-ins for what they capture: each leaf replaced by
+    leaf(value, hint, path), and each object by watched(value, path), in the order of
+    structure_of. The path says how an object's attribute leads to what is rebuilt, and
+    is None for what a function captures itself."""
 
-    def __init__(self, leaf: Callable[[Any, str], Any], watched: Callable[[Any], Any]):
+    def __init__(
+        self,
+        leaf: Callable[[Any, str, Path | None], Any],
+        watched: Callable[[Any, Path | None], Any],
+    ):
         self.leaf, self.watched = leaf, watched
 
-    def of(self, value: Any, hint: str = "captured") -> Any:
+    def of(self, value: Any, hint: str = "captured", path: Path | None = None) -> Any:
         """hint: what the value is called where it is captured."""
         kind = type(value)
-        if kind is int or kind is float:
-            return self.leaf(value, hint)
-        if kind is types.FunctionType:
-            return self._function(value)
-        if kind in PLAIN:
-            return value
-        if isinstance(value, (int, float)) or is_array(value):
-            return self.leaf(value, hint)
-        if kind is tuple or kind is list:
-            return kind([self.of(x, hint) for x in value])
-        if kind is types.MethodType:
-            function = self.of(value.__func__)
-            return types.MethodType(function, self.of(value.__self__))
-        if kind is functools.partial:
-            function, args = self.of(value.func), self.of(value.args)
-            given = self.of(tuple(value.keywords.values()))
-            keywords = dict(zip(value.keywords, given, strict=True))
+        form = _forms[kind]
+        if form == _FUNCTION:
+            return self._function(value, path)
+        if form in (_INT, _FLOAT, _NUMPY, _TORCH, _PER_HEAD):
+            return self.leaf(value, hint, path)
+        if form == _GENERIC:
+            return self.leaf(value, hint, path) if is_number(value) else value.item()
+        if form == _LIST and len(value) <= _LONG:
+            items = [
+                self.of(x, hint, _step(path, ("item", i))) for i, x in enumerate(value)
+            ]
+            return kind(items)
+        if form == _METHOD:
+            function = self.of(value.__func__, hint, _attribute(path, "__func__"))
+            owner = self.of(value.__self__, hint, _attribute(path, "__self__"))
+            return types.MethodType(function, owner)
+        if form == _PARTIAL:
+            function = self.of(value.func, hint, _attribute(path, "func"))
+            args = self.of(value.args, hint, _attribute(path, "args"))
+            inside = _attribute(path, "keywords")
+            keywords = {
+                name: self.of(x, name, _step(inside, ("item", name)))
+                for name, x in value.keywords.items()
+            }
             return functools.partial(function, *args, **keywords)
-        return self.watched(value) if is_watched(value) else value
+        if form in (_PLAIN, _OPAQUE):
+            return value
+        return self.watched(value, path)
 
-    def _function(self, function: types.FunctionType) -> types.FunctionType:
+    def _function(
+        self, function: types.FunctionType, path: Path | None
+    ) -> types.FunctionType:
+        code = function.__code__
         cells = []
-        names = function.__code__.co_freevars
-        for name, cell in zip(names, function.__closure__ or (), strict=True):
-            value = self.of(_contents(cell), name)
-            cells.append(types.CellType() if value is _Empty else types.CellType(value))
+        inside = _attribute(path, "__closure__")
+        for i, cell in enumerate(function.__closure__ or ()):
+            try:
+                content = cell.cell_contents
+            except ValueError:
+                cells.append(types.CellType())
+                continue
+            place = _step(inside, ("item", i), ("attribute", "cell_contents"))
+            cells.append(types.CellType(self.of(content, code.co_freevars[i], place)))
         defaults, keywords = function.__defaults__, function.__kwdefaults__
         if defaults:
-            count = function.__code__.co_argcount
-            called = function.__code__.co_varnames[count - len(defaults) : count]
-            defaults = tuple(map(self.of, defaults, called))
+            inside = _attribute(path, "__defaults__")
+            called = code.co_varnames[code.co_argcount - len(defaults) :]
+            defaults = tuple(
+                self.of(x, name, _step(inside, ("item", i)))
+                for i, (x, name) in enumerate(zip(defaults, called, strict=False))
+            )
         if keywords:
-            keywords = {name: self.of(x, name) for name, x in keywords.items()}
+            inside = _attribute(path, "__kwdefaults__")
+            keywords = {
+                name: self.of(x, name, _step(inside, ("item", name)))
+                for name, x in keywords.items()
+            }
         names = function.__globals__
+        inside = _attribute(path, "__globals__")
         changed = {
-            name: self.of(names.get(name), name)
-            for name in _globals_of(function.__code__, function)
+            name: self.of(names[name], name, _step(inside, ("item", name)))
+            for name in (_codes.get(id(code)) or _code_of(function)).globals
+            if name in names
         }
         made = types.FunctionType(
-            function.__code__,
+            code,
             {**names, **changed} if changed else names,
             function.__name__,
             defaults,
@@ -223,3 +338,11 @@ class Rebuilder:
         )
         made.__kwdefaults__ = keywords
         return made
+
+
+def _step(path: Path | None, *steps: tuple[str, Any]) -> Path | None:
+    return None if path is None else (*path, *steps)
+
+
+def _attribute(path: Path | None, name: str) -> Path | None:
+    return _step(path, ("attribute", name))

@@ -3,25 +3,33 @@
 
 from __future__ import annotations
 
+import pathlib
 import re
 import sys
 import traceback
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from . import _torch_names
-from ._abi import SpecError
-from ._capture import PLAIN, Leaves, PerHead, Rebuilder, is_array, leaf_kind
+from ._abi import InvalidArgument, SpecError
+from ._capture import Path, PerHead, Rebuilder, is_array, is_number, is_plain, leaf_kind
 from ._graph import F32, I1, I32, Graph, Value, walk
 
-_HERE = str(Path(__file__).parent)
+_HERE = str(pathlib.Path(__file__).parent)
 _ELEMENTS = {
     "float32": "f32", "float16": "f16", "bfloat16": "bf16", "int64": "i64",
     "int32": "i32", "int8": "i8", "bool": "i1",
 }  # fmt: skip
+
+
+#: What kernels and bodies call values of their own.
+_TAKEN = {
+    "s", "q", "k", "v", "kv", "h", "r", "o", "lse", "q_len", "kv_len", "sinks", "scale",
+    "cache", "key_scale", "value_scale", "true", "false",
+}  # fmt: skip
+_BOUND = (types.BuiltinMethodType, types.MethodWrapperType)
 
 
 class TraceError(SpecError):
@@ -59,21 +67,39 @@ def _is_ours(filename: str) -> bool:
     return filename.startswith(_HERE) or "/torch/" in filename
 
 
+_MISSING = object()
+
+
+@dataclass
+class Leaves:
+    """What functions capture now: leaves, and objects that may have more of them."""
+
+    structure: Hashable
+    values: list[Any]
+    objects: list[Any]
+
+
 @dataclass(frozen=True)
 class Source:
     """Where something captured is found again: a leaf, or an object's attribute."""
 
     name: str
     index: int
-    path: tuple[tuple[str, Any], ...] | None = None  # None: a leaf
+    path: Path | None = None  # None: a leaf
     shape: bool = False  # of it, not its value
 
     def find(self, leaves: Leaves) -> Any:
         if self.path is None:
             return leaves.values[self.index]
         value = leaves.objects[self.index]
-        for kind, name in self.path:
-            value = getattr(value, name) if kind == "attribute" else value[name]
+        try:
+            for kind, name in self.path:
+                if kind == "attribute":
+                    value = getattr(value, name)
+                else:
+                    value = len(value) if kind == "length" else value[name]
+        except (AttributeError, LookupError, TypeError):
+            return _MISSING
         return value
 
     def read(self, leaves: Leaves) -> Any:
@@ -84,17 +110,31 @@ class Source:
             return value
         if kind is PerHead:
             return value.array
-        if not is_array(value) or value.ndim:
+        if not is_array(value):
+            return value.item() if hasattr(value, "item") else value
+        if getattr(value, "requires_grad", False):
+            torch = sys.modules["torch"]
+            if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+                raise InvalidArgument(
+                    "expects captured tensors without a gradient, as there is no "
+                    f"backward, but got '{self.name}', which requires_grad; call under "
+                    "torch.no_grad(), or capture its detach()"
+                )
+        if value.ndim:
             return value
         return value.item() if leaf_kind(value)[2] else value.reshape(1)  # type: ignore[index]
 
-    def constant(self, leaves: Leaves) -> Any:
+    def constant(self, leaves: Leaves) -> Hashable:
+        """What the key knows of something that was taken as it is."""
         value = self.find(leaves)
         if self.shape:
-            return tuple(value.shape)
-        return value.item() if is_array(value) else value
+            return tuple(value.shape) if is_array(value) else None
+        if is_array(value):
+            value = value.item() if value.ndim == 0 else value.shape
+        known = is_plain(value) or is_number(value)
+        return type(value), value if known else id(type(value))
 
-    def kind(self, leaves: Leaves) -> Any:
+    def kind(self, leaves: Leaves) -> Hashable:
         return leaf_kind(self.find(leaves))
 
 
@@ -117,13 +157,13 @@ class Tracer:
     def position(self, name: str, type: str = I32) -> Traced:
         return Traced(self, self.graph.node("position", type, attribute=name))
 
-    def leaf(self, value: Any, hint: str) -> Any:
+    def leaf(self, value: Any, hint: str, path: Path | None) -> Any:
         """What stands for the next leaf."""
         source = Source(self._name(hint), len(self._met))
         self._met.append(source)
         return self._stand_in(value, source)
 
-    def object(self, value: Any) -> Any:
+    def object(self, value: Any, path: Path | None) -> Any:
         """What stands for the next object."""
         self._objects += 1
         return Watched(self, value, self._objects - 1, ())
@@ -161,50 +201,49 @@ class Tracer:
 
     def _name(self, hint: str) -> str:
         name = re.sub(r"\W", "_", hint) or "captured"
-        if name[0].isdigit() or name in ("s", "q", "k", "h", "r", "q_len", "kv_len"):
-            name = f"p_{name}"
-        taken = {x.name for x in self.sources()} | {
-            "sinks",
-            "scale",
-            "kv",
-            "v",
-            "cache",
-        }
+        if not name[0].isalpha() or name in _TAKEN:
+            name = f"p_{name}".replace("__", "_")
+        taken = {x.name for x in self.sources()} | _TAKEN
         unique, count = name, 1
         while unique in taken:
             unique, count = f"{name}_{count}", count + 1
         return unique
 
-    def attribute(
-        self, value: Any, index: int, path: tuple[tuple[str, Any], ...]
-    ) -> Any:
+    def attribute(self, value: Any, index: int, path: Path) -> Any:
         """What stands for an attribute or an item of an object."""
-        kind = type(value)
-        if isinstance(value, (int, float)) and kind is not bool or is_array(value):
-            found = [x for x in self.attributes if (x.index, x.path) == (index, path)]
-            if found:
-                return self._stand_in(value, found[0])
-            name = next((n for k, n in reversed(path) if k == "attribute"), "item")
-            source = Source(self._name(name), index, path)
-            if not self._is_constant(source):
-                self.attributes.append(source)
-            return self._stand_in(value, source)
-        if kind in PLAIN:
+        rebuilder = Rebuilder(
+            lambda leaf, hint, place: self._reached(leaf, index, place or ()),
+            lambda found, place: Watched(self, found, index, place or ()),
+        )
+        if is_plain(value):
+            owner = getattr(value, "__self__", None)
+            if isinstance(value, _BOUND) and isinstance(owner, (dict, list, set)):
+                raise fail(
+                    f"expects items of {builtin_name(owner)}, but got its "
+                    f"'{value.__name__}'"
+                )
             self.depend_on(Source("", index, path))
             return value
-        if kind is types.MethodType or kind is types.FunctionType:
-            function = value.__func__ if kind is types.MethodType else value
-            made = Rebuilder(_no_leaf, lambda other: other).of(function)
-            if kind is types.FunctionType:
-                return made
-            return types.MethodType(
-                made, Watched(self, value.__self__, index, path[:-1])
-            )
-        if kind in (tuple, list, dict) or hasattr(value, "__dict__"):
-            if isinstance(value, types.ModuleType):
-                return value
-            return Watched(self, value, index, path)
-        return value
+        if isinstance(value, types.FunctionType):
+            self.depend_on(Source("", index, (*path, ("attribute", "__code__"))))
+        if isinstance(value, (tuple, list)):
+            self.depend_on(Source("", index, (*path, ("length", None))))
+        return rebuilder.of(value, "captured", path)
+
+    def _reached(self, value: Any, index: int, path: Path) -> Any:
+        """What stands for a number or an array that a path leads to."""
+        found = [x for x in self.attributes if (x.index, x.path) == (index, path)]
+        if found:
+            return self._stand_in(value, found[0])
+        hints = [name for kind, name in path if isinstance(name, str)]
+        hints = [x for x in hints if not x.startswith("__") and x != "cell_contents"]
+        source = Source(self._name(hints[-1] if hints else "item"), index, path)
+        if not self._is_constant(source):
+            self.attributes.append(source)
+        try:
+            return self._stand_in(value, source)
+        except TraceError as error:
+            raise fail(str(error)) from None
 
     def depend_on(self, source: Source) -> None:
         """Makes a value, which the trace used as it is, part of the key."""
@@ -217,13 +256,13 @@ class Tracer:
 
     def _stand_in(self, value: Any, source: Source) -> Any:
         if self._is_constant(source):
-            return value.item() if is_array(value) else value
+            return value.item() if hasattr(value, "item") else value
         if isinstance(value, PerHead):
             self.kinds[source.name] = "!attn.per_head<f32>"
             return Table(self, value, source)
         if not is_array(value):
-            type = I32 if isinstance(value, int) else F32
-            return self._parameter(source, type)
+            number = value.item() if hasattr(value, "item") else value
+            return self._parameter(source, I32 if isinstance(number, int) else F32)
         dtype, rank, scalar = leaf_kind(value)  # type: ignore[misc]
         name = str(dtype).removeprefix("torch.")
         if scalar:
@@ -263,12 +302,6 @@ class Tracer:
 
 def builtin_name(x: Any) -> str:
     return f"a {type(x).__name__}"
-
-
-def _no_leaf(value: Any, hint: str) -> Any:
-    raise fail(
-        f"expects methods that capture nothing but self, but one captures '{hint}'"
-    )
 
 
 class Traced:
@@ -456,13 +489,15 @@ class Watched:
 
     __slots__ = ("_saccade",)
 
-    def __init__(
-        self, tracer: Tracer, value: Any, index: int, path: tuple[tuple[str, Any], ...]
-    ):
+    def __init__(self, tracer: Tracer, value: Any, index: int, path: Path):
         object.__setattr__(self, "_saccade", (tracer, value, index, path))
 
+    @property
+    def __class__(self) -> type:  # for isinstance and super
+        return type(_parts(self)[1])
+
     def __getattr__(self, name: str) -> Any:
-        tracer, value, index, path = object.__getattribute__(self, "_saccade")
+        tracer, value, index, path = _parts(self)
         return tracer.attribute(
             getattr(value, name), index, (*path, ("attribute", name))
         )
@@ -471,17 +506,52 @@ class Watched:
         raise fail(f"expects functions without effects, but one sets '{name}'")
 
     def __getitem__(self, key: Any) -> Any:
-        tracer, value, index, path = object.__getattribute__(self, "_saccade")
+        tracer, value, index, path = _parts(self)
         if isinstance(key, Traced):
             key = key.__index__()
         return tracer.attribute(value[key], index, (*path, ("item", key)))
 
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise fail(f"expects functions without effects, but one sets item {key!r}")
+
     def __len__(self) -> int:
-        tracer, value, index, path = object.__getattribute__(self, "_saccade")
+        tracer, value, index, path = _parts(self)
+        tracer.depend_on(Source("", index, (*path, ("length", None))))
         return len(value)
 
+    def __iter__(self) -> Iterator[Any]:
+        value = _parts(self)[1]
+        if not isinstance(value, (tuple, list)):
+            raise fail(f"expects no iteration over {builtin_name(value)}")
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self) -> bool:
+        value = _parts(self)[1]
+        if hasattr(type(value), "__bool__"):
+            raise fail(f"expects no truth value of {builtin_name(value)}")
+        return len(self) > 0 if hasattr(type(value), "__len__") else True
+
+    def __eq__(self, other: object) -> bool:
+        raise fail(f"expects no comparison of {builtin_name(_parts(self)[1])}")
+
+    def __hash__(self) -> int:
+        return id(self)
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        _, value, _, _ = object.__getattribute__(self, "_saccade")
-        raise fail(
-            f"expects calls of functions and methods, but got one of {builtin_name(value)}"
-        )
+        tracer, value, index, path = _parts(self)
+        torch = sys.modules.get("torch")
+        name = "__call__"
+        if torch is not None and isinstance(value, torch.nn.Module):
+            name = "forward"  # without hooks
+        function = getattr(type(value), name, None)
+        if not isinstance(function, types.FunctionType):
+            raise fail(
+                f"expects calls of functions and methods, but got one of "
+                f"{builtin_name(value)}"
+            )
+        place = (*path, ("attribute", "__class__"), ("attribute", name))
+        return tracer.attribute(function, index, place)(self, *args, **kwargs)
+
+
+def _parts(watched: Watched) -> tuple[Tracer, Any, int, Path]:
+    return object.__getattribute__(watched, "_saccade")

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import _forked, _symbols
-from ._capture import Leaves, Rebuilder
+from ._capture import Rebuilder, is_array, structure_of
 from ._graph import F32, I1, I32, Graph, Value, positions, print_body, walk
-from ._symbols import Specialize, Traced, TraceError, Tracer
+from ._symbols import Leaves, Specialize, Traced, TraceError, Tracer
 
 __all__ = ["Parameter", "TraceError", "Variant", "fingerprint", "trace"]
 
@@ -55,6 +55,7 @@ class _Functions:
     mask: Value | None
     used: list[_symbols.Source]
     kinds: dict[str, str]  # of parameters, by name
+    numbers: list[int] | None = None  # which leaves `used` are, if numbers alone
 
 
 @dataclass
@@ -64,10 +65,12 @@ class _Entry:
     sources: list[_symbols.Source]  # what must be looked at besides the leaves
     constants: list[_symbols.Source]  # whose values the trace depends on
     traces: dict[Hashable, _Functions]
+    only: _Functions | None = None  # where nothing but the structure matters
 
 
 _entries: dict[Hashable, _Entry] = {}
 _lock = threading.RLock()
+_MOST = 4096  # structures that are remembered
 
 
 def _forget() -> None:
@@ -87,8 +90,20 @@ def fingerprint(
     capture now: the values of the variant's parameters, in order."""
     if score_mod is None and mask_mod is None:
         return _NOTHING
-    key, functions, leaves = _find(score_mod, mask_mod)
-    return key, [source.read(leaves) for source in functions.used]
+    values: list[Any] = []
+    objects: list[Any] = []
+    structure = _structure(score_mod, mask_mod, values, objects)
+    entry = _entries.get(structure)
+    key, functions = structure, entry and entry.only
+    if functions is None:
+        leaves = Leaves(structure, values, objects)
+        key, functions = _find(score_mod, mask_mod, leaves)
+    if functions.numbers is None:
+        leaves = Leaves(structure, values, objects)
+        return key, [source.read(leaves) for source in functions.used]
+    if len(functions.numbers) == len(values):
+        return key, values
+    return key, [values[i] for i in functions.numbers]
 
 
 def trace(
@@ -113,7 +128,11 @@ def trace(
     """
     functions = _Functions(None, None, [], {})
     if score_mod is not None or mask_mod is not None:
-        functions = _find(score_mod, mask_mod)[1]
+        leaves = Leaves(None, [], [])
+        leaves.structure = _structure(
+            score_mod, mask_mod, leaves.values, leaves.objects
+        )
+        functions = _find(score_mod, mask_mod, leaves)[1]
     parameters = [Parameter(s.name, functions.kinds[s.name]) for s in functions.used]
     if sink:
         parameters.append(Parameter("sinks", "!attn.per_head<f32>"))
@@ -180,22 +199,38 @@ def _with_rows(root: Value) -> Value:
     return made[id(root)]
 
 
-def _find(
-    score_mod: Callable | None, mask_mod: Callable | None
-) -> tuple[Hashable, _Functions, Leaves]:
-    """The trace of functions, made if they are the first of their kind."""
+def _structure(
+    score_mod: Callable | None,
+    mask_mod: Callable | None,
+    values: list[Any],
+    objects: list[Any],
+) -> Hashable:
     try:
-        leaves = Leaves((score_mod, mask_mod))
+        return (
+            None if score_mod is None else structure_of(score_mod, values, objects),
+            None if mask_mod is None else structure_of(mask_mod, values, objects),
+        )
     except RecursionError:
         raise TraceError("expects functions that do not call themselves") from None
-    entry = _entries.get(leaves.structure)
+
+
+def _find(
+    score_mod: Callable | None, mask_mod: Callable | None, leaves: Leaves
+) -> tuple[Hashable, _Functions]:
+    """The trace of functions, made if they are the first of their kind."""
+    structure = leaves.structure
+    entry = _entries.get(structure)
     if entry is not None:
+        if entry.only is not None:
+            return structure, entry.only
         key = _key(leaves, entry)
         functions = entry.traces.get(key[1])
         if functions is not None:
-            return key, functions, leaves
+            return key, functions
     with _lock:
-        entry = _entries.setdefault(leaves.structure, _Entry([], [], {}))
+        if len(_entries) > _MOST:
+            _entries.clear()
+        entry = _entries.setdefault(structure, _Entry([], [], {}))
         while True:
             try:
                 functions = _run(score_mod, mask_mod, leaves, entry)
@@ -203,9 +238,12 @@ def _find(
             except Specialize as found:
                 entry.constants.append(found.source)
                 entry.traces.clear()  # their keys do not know the constant
+        if not entry.constants and not entry.sources:
+            entry.only = functions
+            return structure, functions
         key = _key(leaves, entry)
         entry.traces[key[1]] = functions
-        return key, functions, leaves
+        return key, functions
 
 
 def _key(leaves: Leaves, entry: _Entry) -> tuple[Hashable, tuple]:
@@ -231,8 +269,8 @@ def _run(
     if mask_mod is not None:
         result = _call(mask_mod, rebuilder, indices)
         mask = tracer.result(result, I1, mask_mod)
-    if logits is not None and logits.op == "position":
-        logits = None  # the score itself
+    if logits is not None and logits.attribute == "score":
+        logits = None
     if mask is not None and mask.op == "constant" and mask.attribute:
         mask = None
     roots = [root for root in (logits, mask) if root is not None]
@@ -243,7 +281,10 @@ def _run(
         if x.op == "parameter"
     }
     used = [source for source in tracer.sources() if source.name in kinds]
-    return _Functions(logits, mask, used, kinds)
+    numbers = [source.index for source in used]
+    if any(x.path or is_array(leaves.values[x.index]) for x in used):
+        numbers = None
+    return _Functions(logits, mask, used, kinds, numbers)
 
 
 def _call(function: Callable, rebuilder: Rebuilder, arguments: list[Traced]) -> Any:
