@@ -27,9 +27,9 @@ _LONG = 64
 
 # How values of a type are captured.
 (_FUNCTION, _INT, _FLOAT, _PLAIN, _LIST, _METHOD, _PARTIAL, _NUMPY, _TORCH, _GENERIC,
- _PER_HEAD, _OBJECT, _OPAQUE) = range(13)  # fmt: skip
+ _PER_HEAD, _OBJECT, _OPAQUE, _MODULE, _CLASS) = range(15)  # fmt: skip
 _OPAQUE_TYPES = (
-    type, types.ModuleType, types.BuiltinFunctionType, types.MethodWrapperType,
+    types.BuiltinFunctionType, types.MethodWrapperType,
     types.MethodDescriptorType, types.WrapperDescriptorType, np.ufunc, np.dtype,
 )  # fmt: skip
 _PLAIN_TYPES = (bool, str, bytes, type(None), type(Ellipsis), complex, enum.Enum)
@@ -59,6 +59,7 @@ class _Forms(dict[type, int]):
             (types.FunctionType, _FUNCTION), (int, _INT), (float, _FLOAT),
             (types.MethodType, _METHOD), (functools.partial, _PARTIAL),
             (np.ndarray, _NUMPY), (np.generic, _GENERIC), (PerHead, _PER_HEAD),
+            (types.ModuleType, _MODULE), (type, _CLASS),
         ):  # fmt: skip
             if issubclass(kind, base):
                 return form
@@ -91,7 +92,11 @@ def is_number(value: Any) -> bool:
 def is_plain(value: Any) -> bool:
     """Whether a value is taken as it is, and part of the key."""
     form = _forms[type(value)]
-    return form in (_PLAIN, _OPAQUE) or form == _GENERIC and not is_number(value)
+    if form == _MODULE:
+        return _is_library(value.__name__)
+    return (
+        form in (_PLAIN, _OPAQUE, _CLASS) or form == _GENERIC and not is_number(value)
+    )
 
 
 class _Code:
@@ -140,7 +145,7 @@ def _held_of(value: Any) -> _Held:
 
 def _globals_of(function: types.FunctionType) -> tuple[str, ...]:
     """Names of globals that may hold something that is captured."""
-    if _is_library(function):
+    if _is_library(function.__module__):
         return ()
     found: dict[str, None] = {}
     codes = [function.__code__]
@@ -158,16 +163,20 @@ def _may_change(function: types.FunctionType, name: str) -> bool:
         return not hasattr(builtins, name)
     value = function.__globals__[name]
     if isinstance(value, types.FunctionType):
-        return not _is_library(value)
-    return _forms[type(value)] != _OPAQUE
+        return not _is_library(value.__module__)
+    form = _forms[type(value)]
+    if form == _MODULE or form == _CLASS:
+        return not _is_library(value.__name__ if form == _MODULE else value.__module__)
+    return form != _OPAQUE
 
 
-def _is_library(function: Any) -> bool:
-    module = getattr(function, "__module__", None) or ""
-    if module.split(".")[0] not in ("torch", "numpy"):
-        return False
-    # Masks of torch's own are closures over masks of users.
-    return not module.startswith("torch.nn.attention")
+def _is_library(module: str | None) -> bool:
+    """Whether a module holds nothing that changes."""
+    first = (module or "").split(".")[0]
+    if first == "torch":
+        # Masks of torch's own are closures over masks of users.
+        return not (module or "").startswith("torch.nn.attention")
+    return first == "numpy" or first in sys.stdlib_module_names and first != "__main__"
 
 
 def structure_of(value: Any, values: list[Any], objects: list[Any]) -> Hashable:
@@ -227,9 +236,21 @@ def structure_of(value: Any, values: list[Any], objects: list[Any]) -> Hashable:
     if form == _PER_HEAD:
         values.append(value)
         return "per_head"
-    if form != _OPAQUE:
+    if form == _CLASS:
+        if issubclass(value, enum.Enum) or _is_library(value.__module__):
+            return _held.get(id(value)) or _held_of(value)
+        known = [x for x in vars(value).items() if is_plain(x[1]) or is_number(x[1])]
+        return (
+            _held.get(id(value)) or _held_of(value),
+            *[(name, type(x), x) for name, x in known if _is_hashable(x)],
+        )
+    if form != _OPAQUE and not (form == _MODULE and _is_library(value.__name__)):
         objects.append(value)
     return _held.get(id(value)) or _held_of(value)
+
+
+def _is_hashable(value: Any) -> bool:
+    return type(value).__hash__ is not None
 
 
 def leaf_kind(value: Any) -> Hashable:
@@ -290,7 +311,7 @@ class Rebuilder:
                 for name, x in value.keywords.items()
             }
             return functools.partial(function, *args, **keywords)
-        if form in (_PLAIN, _OPAQUE):
+        if form in (_PLAIN, _OPAQUE, _CLASS) or is_plain(value):
             return value
         return self.watched(value, path)
 

@@ -139,6 +139,29 @@ def _to_f32(number: float) -> float:
     return struct.unpack("f", struct.pack("f", number))[0]
 
 
+def is_natural(x: Value, loosely: bool = False) -> bool:
+    """Whether an integer is known to be 0 or more. loosely: where queries have a place
+    among the keys (q_len <= kv_len), divisors are positive, and nothing overflows."""
+    natural = [is_natural(operand, loosely) for operand in x.operands]
+    if x.op == "constant":
+        return x.attribute >= 0
+    if x.op == "position":
+        return loosely or x.attribute != "query"
+    if x.op in ("arith.floordivsi", "arith.divsi", "arith.remsi"):
+        return natural[0] and (loosely or natural[1])
+    if x.op in ("arith.addi", "arith.muli"):
+        return loosely and all(natural)
+    if x.op in ("arith.maxsi", "arith.andi"):
+        return any(natural)
+    if x.op == "arith.minsi":
+        return all(natural)
+    if x.op == "arith.select":
+        return all(natural[1:])
+    if x.op == "arith.shrsi":
+        return natural[0]
+    return x.op in ("arith.extui", "math.absi")
+
+
 def positions(root: Value) -> set[str]:
     """Names of the positions that a node depends on."""
     return {x.attribute for x in walk(root) if x.op == "position"}

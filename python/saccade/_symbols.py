@@ -3,19 +3,21 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 import pathlib
 import re
 import sys
 import traceback
 import types
-from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from . import _torch_names
-from ._abi import InvalidArgument, SpecError
-from ._capture import Path, PerHead, Rebuilder, is_array, is_number, is_plain, leaf_kind
-from ._graph import F32, I1, I32, Graph, Value, walk
+from ._abi import SpecError
+from ._capture import Path, PerHead, Rebuilder, is_array, is_plain, leaf_kind
+from ._graph import F32, I1, I32, Graph, Value, is_natural, walk
+from ._sources import Leaves, Source
 
 _HERE = str(pathlib.Path(__file__).parent)
 _ELEMENTS = {
@@ -65,77 +67,6 @@ def line_of(error: BaseException, function: Callable) -> str:
 
 def _is_ours(filename: str) -> bool:
     return filename.startswith(_HERE) or "/torch/" in filename
-
-
-_MISSING = object()
-
-
-@dataclass
-class Leaves:
-    """What functions capture now: leaves, and objects that may have more of them."""
-
-    structure: Hashable
-    values: list[Any]
-    objects: list[Any]
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where something captured is found again: a leaf, or an object's attribute."""
-
-    name: str
-    index: int
-    path: Path | None = None  # None: a leaf
-    shape: bool = False  # of it, not its value
-
-    def find(self, leaves: Leaves) -> Any:
-        if self.path is None:
-            return leaves.values[self.index]
-        value = leaves.objects[self.index]
-        try:
-            for kind, name in self.path:
-                if kind == "attribute":
-                    value = getattr(value, name)
-                else:
-                    value = len(value) if kind == "length" else value[name]
-        except (AttributeError, LookupError, TypeError):
-            return _MISSING
-        return value
-
-    def read(self, leaves: Leaves) -> Any:
-        """The run-time value of the parameter."""
-        value = self.find(leaves)
-        kind = type(value)
-        if kind is int or kind is float:
-            return value
-        if kind is PerHead:
-            return value.array
-        if not is_array(value):
-            return value.item() if hasattr(value, "item") else value
-        if getattr(value, "requires_grad", False):
-            torch = sys.modules["torch"]
-            if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-                raise InvalidArgument(
-                    "expects captured tensors without a gradient, as there is no "
-                    f"backward, but got '{self.name}', which requires_grad; call under "
-                    "torch.no_grad(), or capture its detach()"
-                )
-        if value.ndim:
-            return value
-        return value.item() if leaf_kind(value)[2] else value.reshape(1)  # type: ignore[index]
-
-    def constant(self, leaves: Leaves) -> Hashable:
-        """What the key knows of something that was taken as it is."""
-        value = self.find(leaves)
-        if self.shape:
-            return tuple(value.shape) if is_array(value) else None
-        if is_array(value):
-            value = value.item() if value.ndim == 0 else value.shape
-        known = is_plain(value) or is_number(value)
-        return type(value), value if known else id(type(value))
-
-    def kind(self, leaves: Leaves) -> Hashable:
-        return leaf_kind(self.find(leaves))
 
 
 class Tracer:
@@ -232,18 +163,29 @@ class Tracer:
 
     def _reached(self, value: Any, index: int, path: Path) -> Any:
         """What stands for a number or an array that a path leads to."""
-        found = [x for x in self.attributes if (x.index, x.path) == (index, path)]
-        if found:
-            return self._stand_in(value, found[0])
         hints = [name for kind, name in path if isinstance(name, str)]
         hints = [x for x in hints if not x.startswith("__") and x != "cell_contents"]
-        source = Source(self._name(hints[-1] if hints else "item"), index, path)
-        if not self._is_constant(source):
-            self.attributes.append(source)
+        source = Source(hints[-1] if hints else "item", index, path)
         try:
-            return self._stand_in(value, source)
+            return self._stand_in(value, self._attribute(source))
         except TraceError as error:
             raise fail(str(error)) from None
+
+    def extent(self, source: Source, dim: int, extent: int) -> Traced:
+        """A run-time extent of a captured array."""
+        wanted = Source(f"{source.name}_size", source.index, source.path, dim)
+        return self._stand_in(extent, self._attribute(wanted))
+
+    def _attribute(self, wanted: Source) -> Source:
+        """The source of what was met before, or the one that is wanted."""
+        place = (wanted.index, wanted.path, wanted.extent)
+        for x in self.attributes:
+            if (x.index, x.path, x.extent) == place:
+                return x
+        source = Source(self._name(wanted.name), *place)
+        if not self._is_constant(source):
+            self.attributes.append(source)
+        return source
 
     def depend_on(self, source: Source) -> None:
         """Makes a value, which the trace used as it is, part of the key."""
@@ -251,11 +193,13 @@ class Tracer:
             self.constants.append(source)
 
     def _is_constant(self, source: Source) -> bool:
-        key = (source.index, source.path, source.shape)
-        return any((x.index, x.path, x.shape) == key for x in self.constants)
+        key = (source.index, source.path, source.extent)
+        return any((x.index, x.path, x.extent) == key for x in self.constants)
 
     def _stand_in(self, value: Any, source: Source) -> Any:
         if self._is_constant(source):
+            if is_array(value):  # of rank 0
+                return self.make(self.graph.constant(value.item()))
             return value.item() if hasattr(value, "item") else value
         if isinstance(value, PerHead):
             self.kinds[source.name] = "!attn.per_head<f32>"
@@ -266,7 +210,8 @@ class Tracer:
         dtype, rank, scalar = leaf_kind(value)  # type: ignore[misc]
         name = str(dtype).removeprefix("torch.")
         if scalar:
-            return self._parameter(source, F32 if "float" in name else I32)
+            number = self._parameter(source, F32 if "float" in name else I32)
+            return number != 0 if "bool" in name else number
         if name not in _ELEMENTS:
             raise TraceError(
                 f"expects captured tensors of {', '.join(_ELEMENTS)}, but got "
@@ -304,6 +249,9 @@ def builtin_name(x: Any) -> str:
     return f"a {type(x).__name__}"
 
 
+_FLOAT_USE = "float() or function of math (torch.tanh and its like are traced)"
+
+
 class Traced:
     """A scalar: what Python and torch do with it becomes nodes."""
 
@@ -320,6 +268,8 @@ class Traced:
     def __torch_function__(
         cls, function: Any, types: Any, args: tuple = (), kwargs: dict | None = None
     ) -> Any:
+        if function.__name__ == "__getitem__":
+            raise fail("expects indices into captured tensors, but got one made here")
         return _torch_names.call(function.__name__, args, kwargs or {})
 
     def __array_ufunc__(
@@ -341,6 +291,10 @@ class Traced:
             return self._property(name)
         if name in ("item", "tolist"):
             return lambda: self._tracer.number_of(self._value, f".{name}()")
+        if name == "where":  # the condition is the method's first argument
+            return lambda condition, other: _torch_names.call(
+                name, (condition, self, other), {}
+            )
         return lambda *args, **kwargs: _torch_names.call(name, (self, *args), kwargs)
 
     def _property(self, name: str) -> Any:
@@ -363,7 +317,7 @@ class Traced:
         return int(self._tracer.number_of(self._value, "int()"))
 
     def __float__(self) -> float:
-        return float(self._tracer.number_of(self._value, "float()"))
+        return float(self._tracer.number_of(self._value, _FLOAT_USE))
 
     def __len__(self) -> int:
         raise fail("expects no len() of a scalar")
@@ -404,7 +358,7 @@ class Table:
         tracer: Tracer,
         array: Any,
         source: Source,
-        indices: tuple[Value, ...] = (),
+        indices: tuple[tuple[int, Value], ...] = (),
     ):
         self._tracer, self._array = tracer, array
         self._source, self._indices = source, indices
@@ -418,56 +372,82 @@ class Table:
             f"whole one in torch.{function.__name__}"
         )
 
-    def _rank(self) -> int:
+    def _free(self) -> list[int]:
+        """Dimensions without an index yet."""
         rank = 1 if isinstance(self._array, PerHead) else max(1, self._array.ndim)
-        return rank - len(self._indices)
+        given = {*range(rank)} & {dim for dim, _ in self._indices}
+        return [dim for dim in range(rank) if dim not in given]
 
     def __getitem__(self, index: Any) -> Any:
-        indices = list(self._indices)
+        free = self._free()
         given = list(index) if isinstance(index, tuple) else [index]
-        if len(given) > self._rank():
+        if Ellipsis in [x for x in given if isinstance(x, type(Ellipsis))]:
+            at = next(i for i, x in enumerate(given) if x is Ellipsis)
+            given[at : at + 1] = [slice(None)] * (len(free) - len(given) + 1)
+        if len(given) > len(free):
             raise fail(
-                f"expects at most {self._rank()} indices into '{self._source.name}', "
+                f"expects at most {len(free)} indices into '{self._source.name}', "
                 f"but got {len(given)}"
             )
-        for i in given:
-            value = self._tracer.value_of(i)
-            if value is None or value.type == F32:
-                raise fail(
-                    f"expects integers as indices into '{self._source.name}', but got "
-                    f"{builtin_name(i) if value is None else 'a float'}"
-                )
-            value = self._tracer.graph.cast(value, I32)
-            if value.op == "constant" and value.attribute < 0:
-                extent = self.shape[len(indices) - len(self._indices)]
-                value = self._tracer.graph.constant(value.attribute + extent, I32)
-            indices.append(value)
-        if len(indices) < len(self._indices) + self._rank():
+        indices = list(self._indices)
+        for dim, i in zip(free, given, strict=False):
+            if not (isinstance(i, slice) and i == slice(None)):
+                indices.append((dim, self._index(dim, i)))
+        if len(indices) < len(self._indices) + len(free):
             return Table(self._tracer, self._array, self._source, tuple(indices))
         kind = self._tracer.kinds[self._source.name]
         element = re.split("[x<]", kind.rstrip(">"))[-1]
-        type = {"i1": I1}.get(element, F32 if "f" in element else I32)
+        type_ = {"i1": I1}.get(element, F32 if "f" in element else I32)
         graph = self._tracer.graph
         table = graph.node("parameter", kind, attribute=self._source.name)
+        values = [value for _, value in sorted(indices, key=lambda x: x[0])]
         return self._tracer.make(
-            graph.node("read", type, table, *indices, attribute=kind)
+            graph.node("read", type_, table, *values, attribute=kind)
         )
 
+    def _index(self, dim: int, index: Any) -> Value:
+        """An index of a dimension; negative ones count from its end."""
+        graph = self._tracer.graph
+        value = self._tracer.value_of(index)
+        if value is None or value.type != I32:
+            got = builtin_name(index) if value is None else f"one of type {value.type}"
+            raise fail(
+                f"expects integers as indices into '{self._source.name}', but got {got}"
+            )
+        if isinstance(self._array, PerHead) or is_natural(value, loosely=True):
+            return value
+        extent = self._extent(dim)._value
+        wrapped = graph.arithmetic("add", value, extent)
+        if value.op == "constant":
+            return wrapped
+        negative = graph.compare("lt", value, graph.zero(I32))
+        return graph.select(negative, wrapped, value)
+
+    def _extent(self, dim: int) -> Any:
+        extent = self._array.shape[dim] if self._array.ndim else 1
+        found = self._tracer.extent(self._source, dim, extent)
+        if isinstance(found, int):
+            found = self._tracer.make(self._tracer.graph.constant(found))
+        return found
+
     @property
-    def shape(self) -> tuple[int, ...]:
-        source = Source("", self._source.index, self._source.path, shape=True)
-        self._tracer.depend_on(source)
-        return tuple(self._array.shape)[len(self._indices) :]
+    def shape(self) -> tuple[Any, ...]:
+        return tuple(self._extent(dim) for dim in self._free())
 
     def size(self, dim: int | None = None) -> Any:
         return self.shape if dim is None else self.shape[dim]
 
+    def numel(self) -> Any:
+        return functools.reduce(operator.mul, self.shape, 1)
+
     def __len__(self) -> int:
-        return self.shape[0]
+        return operator.index(self.shape[0])
 
     @property
     def ndim(self) -> int:
-        return self._rank()
+        return len(self._free())
+
+    dim = property(lambda self: lambda: self.ndim)
 
     @property
     def dtype(self) -> Any:

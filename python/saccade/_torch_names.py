@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ._graph import F32, I1, I32, Graph, Value
+from ._graph import F32, I1, I32, Graph, Value, is_natural
 
 #: Python's operators, by the function that they are.
 OPERATORS = {
@@ -24,7 +24,7 @@ REFLECTED = (
 )  # fmt: skip
 _SAME = {
     "subtract": "sub", "multiply": "mul", "divide": "div", "true_divide": "div",
-    "truediv": "div", "negative": "neg", "absolute": "abs", "fabs": "abs",
+    "truediv": "div", "negative": "neg", "absolute": "abs", "fabs": "abs", "fix": "trunc",
     "power": "pow", "float_power": "pow", "fmin": "minimum", "fmax": "maximum",
     "min": "minimum", "max": "maximum", "clip": "clamp", "mod": "remainder",
     "floordiv": "floor_divide", "less": "lt", "less_equal": "le", "greater": "gt",
@@ -90,6 +90,10 @@ def _arithmetic(name: str) -> Callable[..., Value]:
     def function(g: Graph, x: Value, y: Value, alpha: Value | None = None) -> Value:
         if alpha is not None:
             y = g.arithmetic("mul", y, alpha)
+        if x.type == y.type == I1:  # as torch and NumPy have it
+            if name == "sub":
+                raise TypeError("expects numbers, but got two truth values; use ^ or &")
+            return g.bitwise("or" if name == "add" else "and", x, y)
         return g.arithmetic(name, x, y)
 
     return function
@@ -138,7 +142,8 @@ def _floor_divide(g: Graph, x: Value, y: Value) -> Value:
     x, y = g.promote(x, y, least=I32)
     if x.type == F32:
         return g.function("floor", g.arithmetic("div", x, y))
-    return g.node("arith.floordivsi", I32, x, y)
+    plain = is_natural(x) and is_natural(y)
+    return g.node("arith.divsi" if plain else "arith.floordivsi", I32, x, y)
 
 
 def _remainder(g: Graph, x: Value, y: Value) -> Value:
@@ -147,19 +152,36 @@ def _remainder(g: Graph, x: Value, y: Value) -> Value:
     if x.type == F32:
         return g.arithmetic("sub", x, g.arithmetic("mul", _floor_divide(g, x, y), y))
     rest, zero = g.node("arith.remsi", I32, x, y), g.zero(I32)
-    differ = g.compare("lt", g.bitwise("xor", rest, y), zero)
-    wrong = g.bitwise("and", differ, g.compare("ne", rest, zero))
+    if is_natural(y):
+        if is_natural(x):
+            return rest
+        wrong = g.compare("lt", rest, zero)
+    else:
+        differ = g.compare("lt", g.bitwise("xor", rest, y), zero)
+        wrong = g.bitwise("and", differ, g.compare("ne", rest, zero))
     return g.select(wrong, g.arithmetic("add", rest, y), rest)
 
 
 def _pow(g: Graph, x: Value, y: Value) -> Value:
-    if y.op == "constant" and y.attribute in (1, 2, 3, 4):
-        result = x = g.promote(x, least=I32)[0]
-        for _ in range(int(y.attribute) - 1):
-            result = g.arithmetic("mul", result, x)
-        return g.cast(result, F32) if y.type == F32 else result
+    if y.op == "constant" and y.attribute in range(33):
+        square = g.promote(x, least=I32)[0]
+        if y.type == F32:
+            square = g.cast(square, F32)
+        result = None
+        exponent = int(y.attribute)
+        while exponent:
+            if exponent & 1:
+                result = (
+                    square if result is None else g.arithmetic("mul", result, square)
+                )
+            exponent >>= 1
+            if exponent:
+                square = g.arithmetic("mul", square, square)
+        return g.constant(1, square.type) if result is None else result
     if F32 not in (x.type, y.type):
-        raise TypeError("expects a float, or the exponent 1, 2, 3 or 4")
+        raise TypeError(
+            "expects a float, or an exponent of 0 to 32 that is written out"
+        )
     return g.function("powf", x, y)
 
 
@@ -219,7 +241,77 @@ def _sigmoid(g: Graph, x: Value) -> Value:
 
 
 def _where(g: Graph, condition: Value, x: Value, y: Value) -> Value:
-    return g.select(g.cast(condition, I1), x, y)
+    if condition.type != I1:
+        raise TypeError("expects a truth value as condition, but got a number")
+    return g.select(condition, x, y)
+
+
+def _trunc(g: Graph, x: Value) -> Value:
+    if x.type != F32:
+        return x
+    down, up = g.function("floor", x), g.function("ceil", x)
+    return g.select(g.compare("lt", x, g.zero(F32)), up, down)
+
+
+def _fmod(g: Graph, x: Value, y: Value) -> Value:
+    """With the sign of the dividend."""
+    x, y = g.promote(x, y, least=I32)
+    if x.type == F32:
+        whole = _trunc(g, g.arithmetic("div", x, y))
+        return g.arithmetic("sub", x, g.arithmetic("mul", whole, y))
+    return g.node("arith.remsi", I32, x, y)
+
+
+def _scaled_log(factor: float) -> Callable[[Graph, Value], Value]:
+    return lambda g, x: g.arithmetic("mul", g.function("log2", x), g.constant(factor))
+
+
+def _hyperbolic(name: str) -> Callable[[Graph, Value], Value]:
+    """name: add for cosh, sub for sinh."""
+
+    def function(g: Graph, x: Value) -> Value:
+        x = g.cast(x, F32)
+        both = g.arithmetic(name, g.function("exp", x), g.function("exp", _neg(g, x)))
+        return g.arithmetic("mul", both, g.constant(0.5))
+
+    return function
+
+
+def _softplus(
+    g: Graph, x: Value, beta: Value | None = None, threshold: Value | None = None
+) -> Value:
+    x = g.cast(x, F32)
+    beta = g.constant(1.0) if beta is None else g.cast(beta, F32)
+    limit = g.constant(20.0) if threshold is None else threshold
+    scaled = g.arithmetic("mul", x, beta)
+    above = g.arithmetic("add", g.constant(1.0), g.function("exp", scaled))
+    soft = g.arithmetic("div", g.function("log", above), beta)
+    return g.select(g.compare("gt", scaled, limit), x, soft)
+
+
+def _magnitude(predicate: str) -> Callable[[Graph, Value], Value]:
+    """Compares |x| with infinity: lt is isfinite, eq is isinf."""
+    return lambda g, x: g.compare(
+        predicate, _abs(g, g.cast(x, F32)), g.constant(float("inf"))
+    )
+
+
+def _lerp(g: Graph, x: Value, y: Value, weight: Value) -> Value:
+    step = g.arithmetic("mul", weight, g.arithmetic("sub", y, x))
+    return g.arithmetic("add", x, step)
+
+
+def _addcmul(
+    g: Graph, x: Value, y: Value, z: Value, value: Value | None = None
+) -> Value:
+    product = g.arithmetic("mul", y, z)
+    if value is not None:
+        product = g.arithmetic("mul", product, value)
+    return g.arithmetic("add", x, product)
+
+
+def _relu(g: Graph, x: Value, inplace: Value | None = None) -> Value:
+    return _extreme("max")(g, x, g.zero(I32))
 
 
 def _type_of(dtype: Any) -> str | None:
@@ -297,7 +389,23 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "clamp": _clamp,
     "clamp_min": lambda g, x, min: _clamp(g, x, min=min),
     "clamp_max": lambda g, x, max: _clamp(g, x, max=max),
-    "relu": lambda g, x: _extreme("max")(g, x, g.zero(I32)),
+    "relu": _relu,
+    "trunc": _trunc,
+    "frac": lambda g, x: g.arithmetic("sub", x, _trunc(g, x)),
+    "fmod": _fmod,
+    "log10": _scaled_log(0.30102999566398120),
+    "sinh": _hyperbolic("sub"),
+    "cosh": _hyperbolic("add"),
+    "tan": lambda g, x: g.arithmetic("div", g.function("sin", x), g.function("cos", x)),
+    "silu": lambda g, x, inplace=None: g.arithmetic("mul", x, _sigmoid(g, x)),
+    "softplus": _softplus,
+    "isfinite": _magnitude("lt"),
+    "isinf": _magnitude("eq"),
+    "isnan": lambda g, x: g.compare("ne", g.cast(x, F32), g.cast(x, F32)),
+    "lerp": _lerp,
+    "addcmul": _addcmul,
+    "masked_fill": lambda g, x, mask, value: g.cast(_where(g, mask, value, x), x.type),
+    "type_as": lambda g, x, other: g.cast(x, other.type),
     "sign": _sign,
     "sigmoid": _sigmoid,
     "where": _where,

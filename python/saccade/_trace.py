@@ -16,7 +16,8 @@ from typing import Any
 from . import _forked, _symbols
 from ._capture import Rebuilder, is_array, structure_of
 from ._graph import F32, I1, I32, Graph, Value, positions, print_body, walk
-from ._symbols import Leaves, Specialize, Traced, TraceError, Tracer
+from ._sources import Leaves, Source
+from ._symbols import Specialize, Traced, TraceError, Tracer
 
 __all__ = ["Parameter", "TraceError", "Variant", "fingerprint", "trace"]
 
@@ -53,7 +54,7 @@ class _Functions:
 
     logits: Value | None
     mask: Value | None
-    used: list[_symbols.Source]
+    used: list[Source]
     kinds: dict[str, str]  # of parameters, by name
     numbers: list[int] | None = None  # which leaves `used` are, if numbers alone
 
@@ -62,8 +63,8 @@ class _Functions:
 class _Entry:
     """All traces of functions of one structure."""
 
-    sources: list[_symbols.Source]  # what must be looked at besides the leaves
-    constants: list[_symbols.Source]  # whose values the trace depends on
+    sources: list[Source]  # what must be looked at besides the leaves
+    constants: list[Source]  # whose values the trace depends on
     traces: dict[Hashable, _Functions]
     only: _Functions | None = None  # where nothing but the structure matters
 
