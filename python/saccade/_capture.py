@@ -116,8 +116,8 @@ class _Held:
     __slots__ = ("value",)
 
     def __init__(self, value: Any):
-        def forget(_: Any, number: int = id(value)) -> None:
-            _held.pop(number, None)
+        def forget(_: Any, number: int = id(value), held: Any = _held) -> None:
+            held.pop(number, None)
 
         try:
             self.value: Any = weakref.ref(value, forget)
