@@ -4,11 +4,19 @@ of torch.nn.attention.flex_attention's, forward only."""
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 from ._abi import InvalidArgument
 from ._functional import attend
+
+#: BLOCK_SIZE of a BlockMask that torch makes where there is none.
+_WHOLE = 1 << 30
+#: What was found for BlockMasks without a mask_mod; their tensors are read once.
+_masks_of_blocks: weakref.WeakKeyDictionary[Any, Callable | None] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 def flex_attention(
@@ -27,7 +35,7 @@ def flex_attention(
     """torch's flex_attention, by a compiled kernel.
 
     query [B, Hq, Sq, D], key [B, Hkv, Skv, D], value [B, Hkv, Skv, Dv]. Hkv may be
-    less than Hq with enable_gqa.
+    less than Hq with enable_gqa. One batch entry of key and value may serve all.
     score_mod: (score, b, h, q_idx, kv_idx) -> score; q_idx counts from 0, whatever
         Skv is.
     block_mask: a BlockMask, of which the mask_mod is traced: the kernel finds the
@@ -52,15 +60,17 @@ def flex_attention(
         )
     wants_lse = return_lse
     if return_aux is not None:
-        others = [
-            name for name, asked in vars(return_aux).items() if asked and name != "lse"
-        ]
+        fields = return_aux._asdict()  # a NamedTuple
+        others = [name for name, asked in fields.items() if asked and name != "lse"]
         if others or return_lse:
             raise InvalidArgument(
                 f"expects return_aux to ask for lse alone, without return_lse, but got "
                 f"{return_aux}"
             )
         wants_lse = bool(return_aux.lse)
+    batch = query.shape[0]
+    if key.shape[0] == value.shape[0] == 1 < batch:
+        key, value = _repeated(key, batch), _repeated(value, batch)
     mask_mod = _mask_of(block_mask, query.shape[-2], key.shape[-2])
     result = attend(
         query, key, value, "BHSD", False, None, None, None, None, scale, score_mod,
@@ -74,6 +84,15 @@ def flex_attention(
     return output, AuxOutput(lse=lse)
 
 
+def _repeated(x: Any, batch: int) -> Any:
+    """A view that shows the only batch entry as often as asked."""
+    if hasattr(x, "expand"):
+        return x.expand(batch, -1, -1, -1)
+    import numpy as np
+
+    return np.broadcast_to(x, (batch, *x.shape[1:]))
+
+
 def _mask_of(block_mask: Any, queries: int, keys: int) -> Callable | None:
     """The mask_mod of a BlockMask, of a mask_mod itself, or of nothing."""
     if block_mask is None:
@@ -85,6 +104,8 @@ def _mask_of(block_mask: Any, queries: int, keys: int) -> Callable | None:
         raise InvalidArgument(
             f"expects a BlockMask or a mask_mod, but got {type(block_mask).__name__}"
         )
+    if block_mask.BLOCK_SIZE[0] == block_mask.BLOCK_SIZE[1] == _WHOLE:
+        return None
     lengths = tuple(getattr(block_mask, "seq_lengths", (queries, keys)))
     if lengths != (queries, keys):
         raise InvalidArgument(
@@ -93,16 +114,21 @@ def _mask_of(block_mask: Any, queries: int, keys: int) -> Callable | None:
         )
     if getattr(mask_mod, "__name__", "") != "noop_mask":
         return mask_mod
-    # Made of blocks alone: they are the mask.
-    rows, columns = block_mask.BLOCK_SIZE
+    if block_mask not in _masks_of_blocks:
+        _masks_of_blocks[block_mask] = _listed(block_mask)
+    return _masks_of_blocks[block_mask]
+
+
+def _listed(block_mask: Any) -> Callable | None:
+    """The mask_mod of a BlockMask that is made of blocks alone: they are the mask."""
     blocks = block_mask.to_dense().bool()
-    batches, heads = blocks.shape[:2]
-    if batches == heads == 1:
-        blocks = blocks[0, 0]
-        return lambda b, h, q_idx, kv_idx: blocks[q_idx // rows, kv_idx // columns]
-    if heads == 1:
-        blocks = blocks[:, 0]
-        return lambda b, h, q_idx, kv_idx: blocks[b, q_idx // rows, kv_idx // columns]
-    return lambda b, h, q_idx, kv_idx: blocks[
-        b if batches > 1 else 0, h, q_idx // rows, kv_idx // columns
-    ]
+    if bool(blocks.all()):
+        return None
+    rows, columns = block_mask.BLOCK_SIZE
+    batches, heads = (n > 1 for n in blocks.shape[:2])
+
+    def is_listed(b: Any, h: Any, q_idx: Any, kv_idx: Any) -> Any:
+        of_head = blocks[b if batches else 0, h if heads else 0]
+        return of_head[q_idx // rows, kv_idx // columns]
+
+    return is_listed

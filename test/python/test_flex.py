@@ -140,6 +140,55 @@ def test_a_mask_of_blocks_alone():
     keep[:16, :16] = False
     want = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=keep)
     torch.testing.assert_close(got, want, rtol=3e-5, atol=3e-5)
+    # By batch entry and head, and of all blocks.
+    every = torch.tensor([[[1, 2]] * 4, [[2, 1]] * 4], dtype=torch.int32)
+    mask = flex.BlockMask.from_kv_blocks(
+        every, indices.expand(2, 4, 2, 2).contiguous(), BLOCK_SIZE=16
+    )
+    got = saccade.flex_attention(q, k, v, block_mask=mask)
+    keep = mask.to_dense().bool()
+    keep = keep.repeat_interleave(16, -1).repeat_interleave(16, -2)
+    want = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=keep)
+    torch.testing.assert_close(got, want, rtol=3e-5, atol=3e-5)
+    mask = flex.create_block_mask(flex.noop_mask, None, None, 32, 32, device="cpu")
+    got = saccade.flex_attention(q, k, v, block_mask=mask)
+    want = torch.nn.functional.scaled_dot_product_attention(q, k, v)
+    torch.testing.assert_close(got, want, rtol=3e-5, atol=3e-5)
+    whole = flex._create_empty_block_mask(q, k)
+    torch.testing.assert_close(saccade.flex_attention(q, k, v, block_mask=whole), got)
+
+
+def test_results_that_are_asked_for():
+    q, k, v = problem()
+    out, lse = saccade.flex_attention(q, k, v, return_lse=True)
+    request = flex.AuxRequest(lse=True)
+    got, aux = saccade.flex_attention(q, k, v, return_aux=request)
+    torch.testing.assert_close((got, aux.lse), (out, lse))
+    assert isinstance(aux, flex.AuxOutput) and aux.max_scores is None
+    _, aux = saccade.flex_attention(q, k, v, return_aux=flex.AuxRequest())
+    assert aux.lse is None
+    for options in (
+        {"return_aux": flex.AuxRequest(max_scores=True)},
+        {"return_aux": request, "return_lse": True},
+    ):
+        with pytest.raises(saccade.InvalidArgument, match="lse alone"):
+            saccade.flex_attention(q, k, v, **options)
+
+
+def test_one_cache_for_all_of_a_batch():
+    q, k, v = problem()
+    want = saccade.flex_attention(q, k[:1].expand_as(k), v[:1].expand_as(v))
+    got = saccade.flex_attention(q, k[:1], v[:1])
+    torch.testing.assert_close(got, want)
+
+
+def test_a_sliced_mask_says_what_it_lacks():
+    q, k, v = problem(queries=32, keys=32)
+    mask = flex.create_block_mask(
+        lambda b, h, q, k: q >= k, None, None, 64, 32, device="cpu", BLOCK_SIZE=32
+    )
+    with pytest.raises(saccade.TraceError, match="sliced BlockMask"):
+        saccade.flex_attention(q, k, v, block_mask=mask[:, :, 0])
 
 
 def test_refusals():
