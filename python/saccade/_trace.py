@@ -7,6 +7,7 @@ does with them becomes the nodes of a graph.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Callable, Hashable
@@ -120,7 +121,8 @@ def trace(
     score_mod: (score, b, h, q_idx, kv_idx) -> score, of the scaled logit.
     mask_mod: (b, h, q_idx, kv_idx) -> whether the query sees the key.
         b is the request, h the query head. Written with Python's operators and torch's
-        functions; numbers and tensors that they capture become parameters.
+        functions; numbers and tensors that they capture become parameters. Scores
+        that are -inf where a condition says so become a mask.
     sink: with a last parameter `sinks`, one logit a head in the denominator.
     first_query: q_idx counts a request's queries from 0, as FlexAttention does; else
         it is the place among the keys: kv_len - q_len + i for query i.
@@ -270,6 +272,10 @@ def _run(
     if mask_mod is not None:
         result = _call(mask_mod, rebuilder, indices)
         mask = tracer.result(result, I1, mask_mod)
+    if logits is not None:
+        logits, keep = _without_mask(tracer.graph, logits)
+        if keep is not None:
+            mask = keep if mask is None else tracer.graph.bitwise("and", mask, keep)
     if logits is not None and logits.attribute == "score":
         logits = None
     if mask is not None and mask.op == "constant" and mask.attribute:
@@ -286,6 +292,35 @@ def _run(
     if any(x.path or is_array(leaves.values[x.index]) for x in used):
         numbers = None
     return _Functions(logits, mask, used, kinds, numbers)
+
+
+def _without_mask(graph: Graph, logits: Value) -> tuple[Value, Value | None]:
+    """Scores that are -inf where a condition says so, as other scores and a mask:
+    tiles that a mask leaves out are skipped."""
+    keep = None
+    while True:
+        rest, condition = _unmasked(graph, logits)
+        if condition is None or "score" in positions(condition):
+            return logits, keep
+        logits = rest
+        keep = condition if keep is None else graph.bitwise("and", keep, condition)
+
+
+def _unmasked(graph: Graph, logits: Value) -> tuple[Value, Value | None]:
+    """The score under the outermost select of -inf, and where it is kept."""
+    if logits.op == "arith.select":
+        condition, x, y = logits.operands
+        if y.attribute == -math.inf:
+            return x, condition
+        if x.attribute == -math.inf:
+            return y, graph.bitwise("xor", condition, graph.constant(True))
+    if logits.op == "arith.addf":
+        for x, y in (logits.operands, logits.operands[::-1]):
+            rest, condition = _unmasked(graph, y)
+            if condition is not None and rest.op == "constant":
+                zero = rest.attribute == 0
+                return x if zero else graph.arithmetic("add", x, rest), condition
+    return logits, None
 
 
 def _call(function: Callable, rebuilder: Rebuilder, arguments: list[Traced]) -> Any:

@@ -10,6 +10,8 @@ import types
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
@@ -143,6 +145,31 @@ def test_scores(name):
     agree(SCORES[name])
 
 
+CAUSAL_SCORES = {
+    "where": lambda s, b, h, i, j: torch.where(i >= j, s, -math.inf),
+    "where not": lambda s, b, h, i, j: torch.where(i < j, -math.inf, s * 2),
+    "method": lambda s, b, h, i, j: s.masked_fill(i < j, -math.inf),
+    "sum": lambda s, b, h, i, j: torch.where(i >= j, 0.0, -math.inf) + s,
+    "sum of more": lambda s, b, h, i, j: s + torch.where(i < j, -math.inf, 3.0),
+    "twice": lambda s, b, h, i, j: torch.where(
+        i >= j, s + torch.where(h > 0, 0.0, -math.inf), -math.inf
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CAUSAL_SCORES)
+def test_scores_of_minus_infinity_are_masks(name):
+    text = str(saccade.trace(CAUSAL_SCORES[name]))
+    assert "attn.mask(" in text and "arith.select" not in text
+    agree(CAUSAL_SCORES[name], None if name == "twice" else lambda b, h, i, j: j < 15)
+
+
+def test_scores_that_decide_themselves_are_no_masks():
+    assert "attn.mask(" not in str(
+        saccade.trace(lambda s, b, h, i, j: torch.where(s > 0, s, -math.inf))
+    )
+
+
 lengths = torch.tensor([[5, 7, 9], [3, 20, 21]])
 offsets, limit, flag = torch.tensor([3, 5]), torch.tensor(4), torch.tensor(True)
 MASKS = {
@@ -219,8 +246,8 @@ class Order(torch.nn.Module):
 config, table = Config(), torch.arange(KEYS)
 options = {"window": 3, "mode": "near"}
 number: object = 5
-settings = types.ModuleType("settings_of_a_test")
-settings.WINDOW = 4
+constants = types.ModuleType("constants_of_a_test")
+constants.WINDOW = 4
 
 
 def by_config(b, h, i, j):
@@ -255,11 +282,11 @@ def test_what_is_named_is_looked_at_in_every_call(monkeypatch):
         agree(mask_mod=mask)
 
     def by_names(b, h, i, j):
-        near = i - j < settings.WINDOW + Defaults.WINDOW
+        near = i - j < constants.WINDOW + Defaults.WINDOW
         return near & (table[i] - table[j] < 4)
 
     agree(mask_mod=by_names)
-    monkeypatch.setattr(settings, "WINDOW", 1)
+    monkeypatch.setattr(constants, "WINDOW", 1)
     agree(mask_mod=by_names)
     monkeypatch.setattr(Defaults, "WINDOW", 1)
     agree(mask_mod=by_names)
@@ -322,6 +349,49 @@ def test_masks_of_transformers():
         masks.add_offsets_to_mask_function(causal, torch.tensor(2), 0),
     ):
         agree(mask_mod=mask)
+
+
+# Integer expressions, which must agree to the last bit.
+INTEGERS = [
+    lambda x, y: x + y,
+    lambda x, y: x - y,
+    lambda x, y: x * y,
+    lambda x, y: x & y,
+    lambda x, y: x | ~y,
+    lambda x, y: x ^ y,
+    lambda x, y: torch.minimum(x, -y),
+    lambda x, y: torch.maximum(x, y),
+    lambda x, y: torch.where(x < y, x, y // 2),
+    lambda x, y: torch.where((x >= y) | (y == 2), abs(x), y),
+    lambda x, y: x // (abs(y) + 1),
+    lambda x, y: x % (abs(y) + 1),
+    lambda x, y: x // -(abs(y) + 2) + x % -(abs(y) + 2),
+    lambda x, y: x // 3 - y % 5,
+    lambda x, y: x // -4 + y % -3,
+    lambda x, y: torch.fmod(x, 7) + (y >> 1),
+    lambda x, y: ((x > y) + (x == 3)) * x + (x < y).int(),
+    lambda x, y: lengths[x % 2, y % 3] - offsets[torch.clamp(x, -2, 1)],
+]
+
+
+def leaves():
+    places = st.sampled_from(range(4)).map(lambda n: lambda *p: p[n])
+    return places | st.integers(-5, 5).map(lambda n: lambda *p: p[0] * 0 + n)
+
+
+def binary(inner):
+    return st.builds(
+        lambda f, x, y: lambda *p: f(x(*p), y(*p)),
+        st.sampled_from(INTEGERS),
+        inner,
+        inner,
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.recursive(leaves(), binary, max_leaves=8), st.integers(-3, 3))
+def test_integers_agree_to_the_bit(expression, rest):
+    agree(mask_mod=lambda b, h, i, j: (expression(b, h, i, j) % 4 != rest) | (j == 0))
 
 
 def test_refusals():
