@@ -84,45 +84,61 @@ static size_t findDeepNesting(StringRef text) {
   return StringRef::npos;
 }
 
-SaccadeStatus Spec::parse(StringRef text, StringRef name, StringRef kernel,
-                          Spec &spec, std::string &error) {
-  spec.manager = std::make_unique<llvm::SourceMgr>();
-  spec.owned = std::make_unique<MLIRContext>(MLIRContext::Threading::DISABLED);
-  spec.owned
-      ->loadDialect<attn::AttnDialect, tile::TileDialect, arith::ArithDialect,
-                    math::MathDialect, vector::VectorDialect>();
-  spec.owned->printOpOnDiagnostic(false);
+bool Spec::read(StringRef text, StringRef name) {
+  manager = std::make_unique<llvm::SourceMgr>();
+  owned = std::make_unique<MLIRContext>(MLIRContext::Threading::DISABLED);
+  owned->loadDialect<attn::AttnDialect, tile::TileDialect, arith::ArithDialect,
+                     math::MathDialect, vector::VectorDialect>();
+  owned->printOpOnDiagnostic(false);
   // A copy: the parser wants a zero byte after the text.
-  spec.manager->AddNewSourceBuffer(
-      llvm::MemoryBuffer::getMemBufferCopy(text, name), llvm::SMLoc());
-  DiagnosticLog log(*spec.owned, *spec.manager);
+  manager->AddNewSourceBuffer(llvm::MemoryBuffer::getMemBufferCopy(text, name),
+                              llvm::SMLoc());
+  log = std::make_unique<DiagnosticLog>(*owned, *manager);
 
-  const llvm::MemoryBuffer *buffer = spec.manager->getMemoryBuffer(1);
+  const llvm::MemoryBuffer *buffer = manager->getMemoryBuffer(1);
   if (size_t at = findDeepNesting(buffer->getBuffer()); at != StringRef::npos) {
     llvm::SMLoc loc =
         llvm::SMLoc::getFromPointer(buffer->getBufferStart() + at);
-    auto [line, column] = spec.manager->getLineAndColumn(loc);
-    emitError(FileLineColLoc::get(spec.owned.get(), name, line, column))
+    auto [line, column] = manager->getLineAndColumn(loc);
+    emitError(FileLineColLoc::get(owned.get(), name, line, column))
         << "expects at most " << kMaxNesting << " nested brackets";
-    error = log.errors();
-    return SACCADE_BAD_SPEC;
+    return false;
   }
+  ParserConfig config(owned.get());
+  root = parseSourceFile<ModuleOp>(*manager, config);
+  return static_cast<bool>(root);
+}
 
-  ParserConfig config(spec.owned.get());
-  spec.root = parseSourceFile<ModuleOp>(*spec.manager, config);
-  if (!spec.root) {
-    error = log.errors();
+SaccadeStatus Spec::parse(StringRef text, StringRef name, StringRef kernel,
+                          Spec &spec, std::string &error) {
+  SaccadeStatus status = SACCADE_BAD_SPEC;
+  if (spec.read(text, name))
+    status = spec.pick(kernel, error);
+  if (status != SACCADE_OK && error.empty())
+    error = spec.log->errors();
+  spec.log.reset();
+  return status;
+}
+
+SaccadeStatus Spec::kernelNames(StringRef text, StringRef name,
+                                std::vector<std::string> &names,
+                                std::string &error) {
+  Spec spec;
+  std::optional<SmallVector<attn::KernelOp>> kernels;
+  if (spec.read(text, name))
+    kernels = spec.findKernels();
+  if (!kernels) {
+    error = spec.log->errors();
+    spec.log.reset();
     return SACCADE_BAD_SPEC;
   }
-  if (SaccadeStatus status = spec.pick(kernel, error); status != SACCADE_OK) {
-    if (error.empty())
-      error = log.errors();
-    return status;
-  }
+  for (attn::KernelOp kernel : *kernels)
+    names.push_back(kernel.getSymName().str());
+  spec.log.reset();
   return SACCADE_OK;
 }
 
-SaccadeStatus Spec::pick(StringRef name, std::string &error) {
+std::optional<SmallVector<attn::KernelOp>> Spec::findKernels() {
   SmallVector<attn::KernelOp> kernels;
   for (Operation &op : *root->getBody()) {
     if (auto kernel = dyn_cast<attn::KernelOp>(op)) {
@@ -130,9 +146,17 @@ SaccadeStatus Spec::pick(StringRef name, std::string &error) {
     } else if (!isa<attn::VariantOp>(op)) {
       op.emitError("expects attn.variant or attn.kernel, but got ")
           << op.getName().getStringRef();
-      return SACCADE_BAD_SPEC;
+      return std::nullopt;
     }
   }
+  return kernels;
+}
+
+SaccadeStatus Spec::pick(StringRef name, std::string &error) {
+  std::optional<SmallVector<attn::KernelOp>> found = findKernels();
+  if (!found)
+    return SACCADE_BAD_SPEC;
+  ArrayRef<attn::KernelOp> kernels = *found;
   std::string names;
   for (attn::KernelOp kernel : kernels) {
     names += (names.empty() ? "" : ", ") + kernel.getSymName().str();

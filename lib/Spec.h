@@ -16,6 +16,7 @@
 #include "llvm/Support/SourceMgr.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,11 @@ public:
                              llvm::StringRef kernel, Spec &spec,
                              std::string &error);
 
+  /// Names of all kernels of a text, in its order. Fails as parse does.
+  static SaccadeStatus kernelNames(llvm::StringRef text, llvm::StringRef name,
+                                   std::vector<std::string> &names,
+                                   std::string &error);
+
   mlir::MLIRContext &context() { return *owned; }
   mlir::ModuleOp module() { return *root; }
   attn::KernelOp kernel() const { return picked; }
@@ -56,11 +62,16 @@ public:
   std::string canonicalText();
 
 private:
+  /// Parses and verifies; all errors are in the log.
+  bool read(llvm::StringRef text, llvm::StringRef name);
+  /// The kernels, or nothing if the module holds other operations.
+  std::optional<llvm::SmallVector<attn::KernelOp>> findKernels();
   SaccadeStatus pick(llvm::StringRef kernel, std::string &error);
 
   // In the order of construction: the module dies before its context.
   std::unique_ptr<llvm::SourceMgr> manager;
   std::unique_ptr<mlir::MLIRContext> owned;
+  std::unique_ptr<DiagnosticLog> log; // while it is parsed
   mlir::OwningOpRef<mlir::ModuleOp> root;
   attn::KernelOp picked;
 };

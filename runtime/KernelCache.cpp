@@ -146,17 +146,40 @@ std::string KernelCache::pathOf(const CacheKey &key) const {
   return join(directory, "/", key.hex(), ".kernel");
 }
 
+std::vector<std::string> KernelCache::shippedDirectories() {
+  const char *text = getenv("SACCADE_KERNELS");
+  std::vector<std::string> folders;
+  for (std::string_view rest = text ? text : ""; !rest.empty();) {
+    size_t end = std::min(rest.find(':'), rest.size());
+    if (end > 0)
+      folders.emplace_back(rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return folders;
+}
+
 std::optional<std::string> KernelCache::readDisk(const CacheKey &key) const {
-  if (directory.empty())
-    return std::nullopt;
-  std::string path = pathOf(key);
+  if (!directory.empty())
+    if (auto found = readEntry(pathOf(key), key, /*mend=*/true))
+      return found;
+  for (const std::string &folder : shipped)
+    if (auto found = readEntry(join(folder, "/", key.hex(), ".kernel"), key,
+                               /*mend=*/false))
+      return found;
+  return std::nullopt;
+}
+
+std::optional<std::string> KernelCache::readEntry(const std::string &path,
+                                                  const CacheKey &key,
+                                                  bool mend) const {
   File file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.descriptor < 0)
     return std::nullopt;
   auto drop = [&]() -> std::optional<std::string> {
     // Another process may have put a good one here meanwhile; it is then built
     // once more, and nothing worse.
-    unlink(path.c_str());
+    if (mend)
+      unlink(path.c_str());
     return std::nullopt;
   };
   struct stat status;

@@ -19,6 +19,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace saccade::rt {
 
@@ -41,12 +42,17 @@ public:
 
   /// `directory`: where entries lie, made when needed; "": memory only.
   /// `build`: id of the compiler; entries of another are dropped.
-  KernelCache(std::string directory, std::string build)
-      : directory(std::move(directory)), build(std::move(build)) {}
+  /// `shipped`: folders of entries that are read too, and never written.
+  KernelCache(std::string directory, std::string build,
+              std::vector<std::string> shipped = {})
+      : directory(std::move(directory)), build(std::move(build)),
+        shipped(std::move(shipped)) {}
 
   /// $SACCADE_CACHE_DIR, which may be "" to have none, else
   /// $XDG_CACHE_HOME/saccade, else ~/.cache/saccade, else "".
   static std::string defaultDirectory();
+  /// $SACCADE_KERNELS, folders with colons between them.
+  static std::vector<std::string> shippedDirectories();
   const std::string &folder() const { return directory; }
 
   /// The blob of a key: from memory, from disk, or built and kept in both. One
@@ -70,8 +76,12 @@ private:
     Blob blob;
   };
   std::string pathOf(const CacheKey &key) const;
+  /// An entry that is whole and of this build; others are dropped if `mend`.
+  std::optional<std::string> readEntry(const std::string &path,
+                                       const CacheKey &key, bool mend) const;
 
   std::string directory, build;
+  std::vector<std::string> shipped;
   std::mutex mutex; ///< of the map; slots have their own
   std::map<CacheKey, std::shared_ptr<Slot>> slots;
 };

@@ -55,6 +55,13 @@ typedef struct SaccadeCompileOptions {
 SACCADE_API int32_t saccade_target_count(void);
 SACCADE_API const char *saccade_target_name(int32_t index);
 
+/* Names of the kernels of a spec, in its order, separated by line ends ("": it has
+ * none). name stands in diagnostics, NULL: "spec". *names belongs to the thread and
+ * is valid until its next call of this function. */
+SACCADE_API SaccadeStatus saccade_spec_kernels(const char *spec, size_t bytes,
+                                               const char *name,
+                                               const char **names);
+
 /* Passes that may be left out: results stay right, speed does not. */
 SACCADE_API int32_t saccade_pass_count(void);
 SACCADE_API const char *saccade_pass_name(int32_t index);

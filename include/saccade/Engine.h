@@ -24,7 +24,10 @@ typedef struct SaccadeEngine SaccadeEngine;
 typedef struct SaccadeEngineOptions {
   /* Folder of the disk cache; NULL: $SACCADE_CACHE_DIR, else
    * $XDG_CACHE_HOME/saccade, else ~/.cache/saccade. "": no disk cache. A folder
-   * that cannot be written is no error: kernels are then compiled each time. */
+   * that cannot be written is no error: kernels are then compiled each time.
+   * Folders in $SACCADE_KERNELS, with colons between them, are looked at too:
+   * caches that were filled ahead and shipped, which are only read. Their entries
+   * serve the build of the library that made them; another build compiles. */
   const char *cache_dir;
   const void *reserved[3];
 } SaccadeEngineOptions;

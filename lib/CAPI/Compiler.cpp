@@ -85,6 +85,23 @@ int32_t saccade_pass_count(void) { return passes().size(); }
 const char *saccade_pass_name(int32_t index) { return passes().at(index); }
 const char *saccade_build_id(void) { return buildId().c_str(); }
 
+SaccadeStatus saccade_spec_kernels(const char *text, size_t bytes,
+                                   const char *name, const char **names) {
+  if (!text || !names)
+    return fail(SACCADE_INVALID_ARGUMENT,
+                "expects a spec and a place for the names");
+  std::vector<std::string> found;
+  std::string error;
+  if (SaccadeStatus status = Spec::kernelNames(
+          StringRef(text, bytes), name ? name : "spec", found, error);
+      status != SACCADE_OK)
+    return fail(status, error);
+  thread_local std::string joined;
+  joined = join(found, "\n");
+  *names = joined.c_str();
+  return SACCADE_OK;
+}
+
 struct SaccadeCompilation {
   Compilation result;
   std::string report;

@@ -33,7 +33,8 @@ static void releaseLoader(void *context) {
 }
 
 SaccadeEngine::SaccadeEngine(std::string folder)
-    : cache(std::move(folder), buildId()) {}
+    : cache(std::move(folder), buildId(),
+            rt::KernelCache::shippedDirectories()) {}
 
 SaccadeEngine::Loaded SaccadeEngine::find(const std::string &key) {
   std::lock_guard lock(mutex);

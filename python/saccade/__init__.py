@@ -45,6 +45,7 @@ _HOMES = {
     "_kernel": ("Kernel", "compile", "stage"),
     "_masks": ("and_masks", "or_masks"),
     "_plan": ("Capacity", "Plan", "launch_count"),
+    "_precompile": ("precompile",),
     "_reference": ("reference",),
     "_tokens": ("append_kv", "merge_states", "rope"),
     "_trace": ("Parameter", "TraceError", "Variant", "trace"),
@@ -95,6 +96,7 @@ if TYPE_CHECKING:
     from ._plan import Capacity as Capacity
     from ._plan import Plan as Plan
     from ._plan import launch_count as launch_count
+    from ._precompile import precompile as precompile
     from ._reference import reference as reference
     from ._tokens import append_kv as append_kv
     from ._tokens import merge_states as merge_states

@@ -229,6 +229,10 @@ _SIGNATURES = {
     "saccade_target_name": (_text, [c_int32]),
     "saccade_pass_count": (c_int32, []),
     "saccade_pass_name": (_text, [c_int32]),
+    "saccade_spec_kernels": (
+        "status",
+        [_text, c_size_t, _text, POINTER(c_char_p)],
+    ),
     "saccade_compile": (
         "status",
         [_text, c_size_t, POINTER(CompileOptions), _out],

@@ -79,6 +79,25 @@ def compile(
     Raises SpecError with the compiler's message, InvalidArgument, or NoDevice.
     """
     text, name = read_spec(spec)
+    here, target = where_to_compile(device, target)
+    handle = compile_text(
+        engine(),
+        text,
+        target=target,
+        kernel=kernel,
+        name=name,
+        schedule=schedule,
+        query_tokens=query_tokens,
+        disabled=",".join(disable) or None,
+        flags=_abi.ASSEMBLE if assemble else 0,
+    )
+    return Kernel(handle, here)
+
+
+def where_to_compile(
+    device: str | None, target: str | None
+) -> tuple[_abi.DLDevice | None, str]:
+    """The device of plans, None if it is not here, and the target to compile for."""
     if device is None:
         device = "auto" if target is None else "cpu" if target == "cpu" else "cuda"
     # A kernel for another machine may be compiled where no such device is.
@@ -92,21 +111,18 @@ def compile(
         found = c_char_p()
         lib.saccade_device_target(here, byref(found))
         target = found.value.decode()
-    options = _options(
-        target=target,
-        kernel=kernel,
-        name=name,
-        schedule=schedule,
-        query_tokens=query_tokens,
-        disabled=",".join(disable) or None,
-        flags=_abi.ASSEMBLE if assemble else 0,
-    )
+    return here, target
+
+
+def compile_text(owner: c_void_p, text: str, **fields: Any) -> c_void_p:
+    """A kernel of an engine, by the fields of SaccadeCompileOptions."""
+    options = _options(**fields)
     encoded = text.encode()
     handle = c_void_p()
     lib.saccade_kernel_create(
-        engine(), encoded, len(encoded), byref(options), byref(handle)
+        owner, encoded, len(encoded), byref(options), byref(handle)
     )
-    return Kernel(handle, here)
+    return handle
 
 
 def stage(

@@ -114,7 +114,7 @@ def run(attention: Any, q: Tensor, args: Sequence[Any], scale: float | None) -> 
     keys, values = kv if isinstance(kv, (tuple, list)) else (kv, None)
     op = torch.ops.saccade.append_and_run if new else torch.ops.saccade.run
     output, lse = op(q, *new, keys, values, attention._number, scale)
-    return (output, lse) if attention._return_lse else output
+    return (output, lse) if attention._given.return_lse else output
 
 
 def _planned(number: int) -> Any:
@@ -133,15 +133,15 @@ def _run_planned(
     found = _planned(number)
     kv = keys if values is None else (keys, values)
     result = found.run(q, *new, kv, **({} if scale is None else {"scale": scale}))
-    if not found._return_lse:
+    if not found._given.return_lse:
         return result, q.new_empty((0,), dtype=torch.float32)
     return result
 
 
 def _fake_run(number: int, q: Tensor) -> tuple[Tensor, Tensor]:
     found = _planned(number)
-    output = q.new_empty((*q.shape[:-1], found._value_dim))
-    shape = q.shape[:-1] if found._return_lse else (0,)
+    output = q.new_empty((*q.shape[:-1], found._given.value_dim))
+    shape = q.shape[:-1] if found._given.return_lse else (0,)
     return output, q.new_empty(shape, dtype=torch.float32)
 
 

@@ -4,18 +4,18 @@
 from __future__ import annotations
 
 import itertools
-import math
 import os
 import sys
 import weakref
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from . import _masks, _spec, _tensors, _trace
+from . import _tensors, _trace
 from ._abi import InvalidArgument, OutOfCapacity
 from ._batch import Cache
+from ._description import Description
 from ._kernel import compile
 from ._plan import Capacity, Plan
 
@@ -82,7 +82,9 @@ class Attention:
         self._capacity = capacity
         self._batch_invariant = batch_invariant
         self._plan: Plan | None = None
-        self._variant: _trace.Variant | None = None
+        self._given: Description | None = None
+        # What graphs of torch.compile hold in place of this object.
+        self._number = _number_of(self)
         if spec is not None:
             self.kernel = compile(
                 spec, device=device, kernel=kernel, query_tokens=query_tokens
@@ -90,40 +92,14 @@ class Attention:
             return
         if num_q_heads is None or num_kv_heads is None or head_dim is None:
             raise TypeError("expects num_q_heads, num_kv_heads and head_dim, or a spec")
-        left, right = (None, None) if window is None else _masks.sides(window)
-        self._options = {
-            "causal": causal, "left": left, "right": right, "softcap": softcap,
-            "alibi": alibi, "score_mod": score_mod, "mask_mod": mask_mod,
-        }  # fmt: skip
-        self._captured, self._sinks = self._read(), sinks
-        self._variant = _trace.trace(*self._functions(), sink=sinks is not None)
-        self._scale = 1.0 / math.sqrt(head_dim) if scale is None else float(scale)
-        element = _spec.element_of(dtype)
-        kv_element = element if kv_dtype is None else _spec.element_of(kv_dtype)
-        self._scaled = kv_element != element
-        self._append = append
-        query = _spec.Layout(
-            "dense" if cache == "dense" else "ragged", num_q_heads, head_dim, element,
-            order=order if cache == "dense" else "NHD",
+        self._given = Description(
+            num_q_heads, num_kv_heads, head_dim, value_dim, dtype, kv_dtype, cache,
+            page_size, order, causal, window, softcap, alibi, sinks, scale, score_mod,
+            mask_mod, return_lse, append, query_tokens,
         )  # fmt: skip
-        paged = cache == "paged"
-        self._text = _spec.KernelSpec(
-            self._variant,
-            query,
-            _spec.Layout(
-                cache, num_kv_heads, head_dim, kv_element, value_dim, order,
-                page=page_size if paged else None,
-            ),
-            output_order=query.order,
-            lse=return_lse,
-            append=append,
-            cache_scales=self._scaled,
-        ).text()  # fmt: skip
-        self.kernel = compile(self._text, device=device, query_tokens=query_tokens)
-        self._return_lse = return_lse
-        self._value_dim = value_dim or head_dim
-        # What graphs of torch.compile hold in place of this object.
-        self._number = _number_of(self)
+        self.kernel = compile(
+            self._given.text(), device=device, query_tokens=query_tokens
+        )
 
     def __repr__(self) -> str:
         return f"<saccade.Attention {self.kernel!r}>"
@@ -131,7 +107,7 @@ class Attention:
     @property
     def variant(self) -> _trace.Variant | None:
         """What was traced; None if the attention was made from a spec."""
-        return self._variant
+        return None if self._given is None else self._given.variant
 
     @property
     def planned(self) -> Plan:
@@ -236,32 +212,30 @@ class Attention:
         torch = sys.modules.get("torch")
         if torch is not None and torch.compiler.is_compiling():
             return self._record(q, args, out, stream, values)
-        if self._variant is None:
+        given = self._given
+        if given is None:
             return self.kernel.run(plan, q, *args, out=out, stream=stream, **values)
-        count = 3 if self._append else 1
-        if len(args) != count:
-            names = "q, k, v, kv" if self._append else "q, kv"
+        if len(args) != (3 if given.append else 1):
+            names = "q, k, v, kv" if given.append else "q, kv"
             raise TypeError(f"expects {names}, but got {1 + len(args)} arguments")
-        scale, sinks = self._scale, self._sinks
         arguments: list[Any] = [q, *args]
-        if self._scaled:
-            for name in ("key_scale", "value_scale"):
-                if name not in values:
-                    raise TypeError(f"expects {name} for a cache of 8 bits")
-                arguments.append(values.pop(name))
-        captured = self._captured[1]
-        if values:
-            values = dict(values)
+        scale, sinks = given.scale, given.sinks
+        if values or given.has_scales:
+            if given.has_scales:
+                for name in ("key_scale", "value_scale"):
+                    if name not in values:
+                        raise TypeError(f"expects {name} for a cache of 8 bits")
+                    arguments.append(values.pop(name))
             scale = values.pop("scale", scale)
             sinks = values.pop("sinks", sinks)
-        if values or self._has_functions():
-            captured = self._read(values)[1]
+            if sinks is not None and given.sinks is None:
+                raise InvalidArgument(
+                    "expects no sinks, as the attention was made without"
+                )
         arguments.append(scale)
-        arguments += captured
-        if self._sinks is not None:
+        arguments += given.values(values)
+        if sinks is not None:
             arguments.append(sinks)
-        elif sinks is not None:
-            raise InvalidArgument("expects no sinks, as the attention was made without")
         if stream is None:
             stream = self._stream(q)
         outputs = self.kernel._outputs(plan, arguments, out)
@@ -274,7 +248,7 @@ class Attention:
         """A run under torch.compile: an operator of torch in its graph."""
         from . import _torch_ops
 
-        if self._variant is None or out is not None or stream is not None:
+        if self._given is None or out is not None or stream is not None:
             raise InvalidArgument(
                 "expects an attention made of keywords, and neither out= nor stream=, "
                 "under torch.compile"
@@ -286,32 +260,8 @@ class Attention:
             )
         return _torch_ops.run(self, q, args, values.get("scale"))
 
-    def _has_functions(self) -> bool:
-        options = self._options
-        return options["score_mod"] is not None or options["mask_mod"] is not None
-
     def _stream(self, example: Any) -> int:
         return _tensors.current_stream([example], self.kernel._device)
-
-    def _functions(self, **changed: Any) -> tuple[Callable | None, Callable | None]:
-        return _masks.options(**{**self._options, **changed})
-
-    def _read(self, changed: dict[str, Any] | None = None) -> tuple[Hashable, list]:
-        """The key of the variant and the run-time values of its parameters now."""
-        changed = dict(changed or {})
-        if "window" in changed:
-            changed["left"], changed["right"] = _masks.sides(changed.pop("window"))
-        unknown = set(changed) - {"left", "right", "softcap", "alibi"}
-        if unknown:
-            raise TypeError(f"expects no value named {', '.join(sorted(unknown))}")
-        key, values = _trace.fingerprint(*self._functions(**changed))
-        if changed or self._variant is not None:
-            if key != self._captured[0]:
-                raise InvalidArgument(
-                    "expects values of the options and captures that the attention was "
-                    "made with, but got others; make another saccade.Attention"
-                )
-        return key, values
 
 
 def _number_of(attention: Attention) -> int:

@@ -17,9 +17,9 @@ void saccade::cli::check(SaccadeStatus status) {
     throw Failure(saccade_last_error());
 }
 
-void SpecOptions::addTo(CLI::App &command) {
+void SpecOptions::addTo(CLI::App &command, bool required) {
   command.add_option("spec", path, "file with the spec; - for standard input")
-      ->required();
+      ->required(required);
   command.add_option("--kernel", kernel,
                      "which attn.kernel of the spec (default: the only one)");
   command.add_option("--schedule", schedule,

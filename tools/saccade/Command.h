@@ -50,7 +50,8 @@ struct SpecOptions {
   uint32_t queryTokens = 0;
   bool json = false;
 
-  void addTo(CLI::App &command);
+  /// required: whether a spec must be given.
+  void addTo(CLI::App &command, bool required = true);
   /// The text of the file, "-" being standard input.
   std::string text() const;
   /// The fields for the C API; they point into this object.

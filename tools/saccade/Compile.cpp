@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <fstream>
 #include <iostream>
+#include <sstream>
+#include <unistd.h>
 
 using namespace saccade::cli;
 
@@ -14,13 +16,93 @@ namespace {
 struct CompileCommand {
   SpecOptions spec;
   std::string emit, output;
+  std::vector<std::string> all;
   bool assemble = false;
 
   void run();
+
+private:
+  void fill();
+};
+
+/// How far a list of kernels has come, in place on a terminal.
+class Progress {
+public:
+  explicit Progress(size_t total) : total(total), shown(isatty(2)) {}
+  ~Progress() {
+    if (shown)
+      std::fprintf(stderr, "\r\033[K");
+  }
+
+  void next(const std::string &name) {
+    if (!shown)
+      return;
+    constexpr size_t width = 30;
+    std::string bar(width * done / total, '#');
+    bar.resize(width, '.');
+    std::fprintf(stderr, "\r\033[K[%s] %zu/%zu %s", bar.c_str(), ++done, total,
+                 name.c_str());
+  }
+
+private:
+  size_t total, done = 0;
+  bool shown;
 };
 } // namespace
 
+/// Compiles every kernel of every file into a folder.
+void CompileCommand::fill() {
+  if (output.empty())
+    throw Failure("expects a folder for the kernels: --output FOLDER");
+  SaccadeEngineOptions into = {output.c_str(), {}};
+  SaccadeEngine *made = nullptr;
+  check(saccade_engine_create(&into, &made));
+  Engine engine(made);
+
+  struct Work {
+    std::string path, text, kernel;
+  };
+  std::vector<Work> work;
+  for (const std::string &path : all) {
+    spec.path = path;
+    std::string text = spec.text();
+    const char *names = nullptr;
+    check(saccade_spec_kernels(text.data(), text.size(), path.c_str(), &names));
+    std::istringstream lines(names);
+    for (std::string name; std::getline(lines, name);)
+      work.push_back({path, text, name});
+  }
+  std::vector<std::pair<std::string, std::string>> rows;
+  {
+    Progress progress(work.size());
+    for (Work &item : work) {
+      progress.next(item.kernel);
+      spec.path = item.path;
+      spec.kernel = item.kernel;
+      SaccadeCompileOptions options = spec.forCompiler();
+      if (assemble)
+        options.flags |= SACCADE_COMPILE_ASSEMBLE;
+      SaccadeKernel *kernel = nullptr;
+      check(saccade_kernel_create(made, item.text.data(), item.text.size(),
+                                  &options, &kernel));
+      Kernel owned(kernel);
+      const char *report = nullptr;
+      check(saccade_kernel_explain(kernel, nullptr, &report));
+      auto told = nlohmann::json::parse(report);
+      rows.push_back(
+          {item.kernel, told["target"].get<std::string>() + ", " +
+                            told["cache"].get<std::string>() + " in " +
+                            digits(told["create_ms"].get<double>()) + " ms"});
+    }
+  }
+  printTable(rows);
+}
+
 void CompileCommand::run() {
+  if (!all.empty())
+    return fill();
+  if (spec.path.empty())
+    throw Failure("expects a spec, or --all with some");
   if (emit.empty())
     emit = spec.target.empty() || spec.target == "cpu" ? "obj" : "ptx";
   bool blob = emit == "blob";
@@ -67,7 +149,7 @@ void saccade::cli::addCompile(CLI::App &app) {
   auto command = std::make_shared<CompileCommand>();
   CLI::App *sub = app.add_subcommand(
       "compile", "Compiles a spec and prints a stage of the way");
-  command->spec.addTo(*sub);
+  command->spec.addTo(*sub, /*required=*/false);
   sub->add_option("--emit", command->emit,
                   "which stage: spec (as it was understood), mlir (the attn "
                   "dialect after its passes), tile "
@@ -76,9 +158,14 @@ void saccade::cli::addCompile(CLI::App &app) {
                   "default: ptx or obj")
       ->check(CLI::IsMember(
           {"spec", "mlir", "tile", "llvm", "ptx", "cubin", "obj", "blob"}));
+  sub->add_option("--all", command->all,
+                  "compile all kernels of these specs into the folder "
+                  "--output, which ships: $SACCADE_KERNELS names it where "
+                  "they are used")
+      ->check(CLI::ExistingFile);
   sub->add_flag("--assemble", command->assemble,
                 "put machine code made by ptxas into the blob");
   sub->add_option("-o,--output", command->output,
-                  "file to write (default: standard output)");
+                  "file to write (default: standard output), or a folder");
   sub->callback([command] { command->run(); });
 }
