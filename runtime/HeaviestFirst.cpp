@@ -17,8 +17,12 @@ namespace {
 /// Ctas stand in the low bits of their keys in the tree: of equal loads the
 /// lower cta comes first.
 constexpr int kCtaBits = 62 - kCostBits;
-/// Of keys and values, a section of KV heads.
-constexpr int64_t kSectionBytes = 20 << 20;
+/// Of keys and values, a section of KV heads (measured: smaller ones cost
+/// nothing, larger ones up to 2 % where every item reads other keys).
+constexpr int64_t kSectionBytes = 12 << 20;
+/// Tiles that cost less than this part of their request's heaviest are light:
+/// of a causal request, a quarter of the tiles and 6 % of the cost.
+constexpr uint64_t kLightPart = 4;
 /// Keys and values of more than any device holds.
 constexpr int64_t kMostSections = 1 << 14;
 
@@ -39,8 +43,8 @@ int HeaviestFirst::measureTiles(std::vector<Tile> &tiles, int32_t heads) {
 /// Deals the sequences of KV heads to sections of one size, one after another:
 /// the keys and values of a section fit in the L2 cache beside those of the
 /// next, so that its items read them from there. A sequence that a single item
-/// reads takes no place. Heavy requests come first, so that light items even
-/// out the end.
+/// reads takes no place. Light tiles come after all sections, and heavy
+/// requests first, so that light items even out the end.
 void HeaviestFirst::cutSections(const Manifest &manifest, const Entry &entry,
                                 const Batch &batch,
                                 const std::vector<Tile> &tiles) {
@@ -48,7 +52,7 @@ void HeaviestFirst::cutSections(const Manifest &manifest, const Entry &entry,
   int64_t total = 0;
   for (const Tile &tile : tiles) { // request by request
     if (requesters.empty() || requesters.back().request != tile.request)
-      requesters.push_back({0, 0, tile.request, 0});
+      requesters.push_back({0, 0, tile.request, 0, 0});
     Requester &requester = requesters.back();
     requester.heaviest = std::max(requester.heaviest, tile.units);
     if (++requester.tiles != 2 || tile.slot >= 0)
@@ -61,6 +65,19 @@ void HeaviestFirst::cutSections(const Manifest &manifest, const Entry &entry,
     }
     total += requester.bytes * entry.kvHeads;
   }
+  lightBelow.assign(batch.requests.size(), 0);
+  auto count =
+      std::clamp<int64_t>(ceilDiv(total, kSectionBytes), 1, kMostSections);
+  if (count > 1) {
+    for (Requester &requester : requesters)
+      lightBelow[requester.request] = requester.heaviest / kLightPart;
+    auto requester = requesters.begin();
+    for (const Tile &tile : tiles) {
+      while (requester->request != tile.request)
+        ++requester;
+      requester->light += isLight(tile);
+    }
+  }
   std::ranges::sort(requesters, [](const Requester &a, const Requester &b) {
     return a.heaviest != b.heaviest ? a.heaviest > b.heaviest
                                     : a.request < b.request;
@@ -68,25 +85,24 @@ void HeaviestFirst::cutSections(const Manifest &manifest, const Entry &entry,
 
   pieces.clear();
   firstPiece.resize(batch.requests.size());
-  sections.assign(
-      std::clamp<int64_t>(ceilDiv(total, kSectionBytes), 1, kMostSections), 0);
-  double share =
-      total > 0 ? static_cast<double>(sections.size()) / double(total) : 0;
+  sections.assign(count + 1, 0); // light tiles at the end
+  double share = total > 0 ? double(count) / double(total) : 0;
   int64_t before = 0;
   for (const Requester &requester : requesters) {
     firstPiece[requester.request] = static_cast<int32_t>(pieces.size());
     for (int32_t head = 0; head < entry.kvHeads; ++head) {
       auto section = static_cast<int32_t>(
-          std::min<size_t>((double(before) + double(requester.bytes) / 2) *
-                               share, // where its middle lies
-                           sections.size() - 1));
+          std::min<int64_t>((double(before) + double(requester.bytes) / 2) *
+                                share, // where its middle lies
+                            count - 1));
       before += requester.bytes;
       if (head == 0 || section != pieces.back().section) {
         pieces.push_back({section, head, head});
-        sections[section] += requester.tiles;
+        sections[section] += requester.tiles - requester.light;
       }
       ++pieces.back().headEnd;
     }
+    sections.back() += requester.light;
   }
 }
 
@@ -105,6 +121,10 @@ void HeaviestFirst::orderRuns(std::vector<Tile> &tiles, int32_t heads) {
     begin += std::exchange(section, begin);
   runs.resize(begin);
   for (size_t t = 0; t < tiles.size(); ++t) {
+    if (isLight(tiles[t])) {
+      runs[sections.back()++] = {static_cast<int32_t>(t), 0, heads};
+      continue;
+    }
     const Piece *piece = &pieces[firstPiece[tiles[t].request]];
     do
       runs[sections[piece->section]++] = {static_cast<int32_t>(t),
@@ -188,7 +208,8 @@ void HeaviestFirst::reserve(const Limits &limits, int64_t items, int32_t ctas,
   requesters.reserve(limits.requests);
   pieces.reserve(limits.requests * heads);
   firstPiece.reserve(limits.requests);
-  sections.reserve(kMostSections);
+  lightBelow.reserve(limits.requests);
+  sections.reserve(kMostSections + 1);
   runs.reserve(items);
   tree.reserve(2 * std::bit_ceil(static_cast<size_t>(ctas)));
   owners.reserve(items);

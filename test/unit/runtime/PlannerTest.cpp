@@ -319,23 +319,28 @@ TEST_CASE("planner: KV heads come in sections that a cache holds") {
   // 12 MB a head: each its own section. The short requests fit beside it.
   Batch batch = makeBatch(sample, {100, 12000, 1}, {100, 12000, 12000});
   EntryWork work = planEntry(sample, entry, batch, 7, false);
+  double heaviest = costOf(entry, 64, 12032);
   for (int32_t cta = 0; cta < work.ctas(); ++cta) {
-    int head = 0;
-    int64_t last = 1 << 20;
+    int section = 0;
+    double last = heaviest;
     for (int i = work.ctaBegin[cta]; i < work.ctaBegin[cta + 1]; ++i) {
       const SaccadeWorkItem &item = work.items[i];
-      int64_t tiles = visitedTiles(sample, entry, batch, item.request,
-                                   item.row_begin, item.row_end);
-      // The long request: all of head 0, heaviest first, then all of head 1.
+      // The long request: head 0, heaviest first, then head 1, then the light
+      // tiles of both.
       if (item.request != 1)
         continue;
-      CHECK(item.kv_head >= head);
-      if (item.kv_head > head)
-        last = 1 << 20;
-      head = item.kv_head;
-      CHECK(tiles <= last);
-      last = tiles;
+      int64_t tiles = visitedTiles(sample, entry, batch, item.request,
+                                   item.row_begin, item.row_end);
+      double cost = costOf(entry, item.row_end - item.row_begin, tiles * 64);
+      int at = 4 * cost < heaviest ? 2 : item.kv_head;
+      CHECK(at >= section);
+      if (at > section)
+        last = heaviest;
+      section = at;
+      CHECK(cost <= last);
+      last = cost;
     }
+    CHECK(section == 2);
   }
   auto [least, most] = std::ranges::minmax(work.load);
   CHECK(most - least <= costOf(entry, 64, 12032));
@@ -349,6 +354,22 @@ TEST_CASE("planner: KV heads come in sections that a cache holds") {
   work = planEntry(sample, entry, batch, 7, false);
   CHECK(work.items[0].request == 39);
   checkLaws(sample, batch, work, 7, false);
+}
+
+TEST_CASE("planner: light tiles even out sections of few tiles") {
+  Manifest sample = masked("ragged", kMasks[0].bounds);
+  sample.arguments[1].dim = sample.arguments[1].valueDim = 256;
+  Entry &entry = sample.entries[0];
+  entry.rowsPerItem = 128;
+  entry.kvTile = 80;
+  entry.group = 1;
+  entry.kvHeads = 16;
+  // A head has 64 tiles, and a section few heads: less than two tiles a cta.
+  Batch batch = makeBatch(sample, {8192, 8192}, {8192, 8192});
+  EntryWork work = planEntry(sample, entry, batch, 132, false);
+  CHECK(work.items.size() == 2048);
+  auto [least, most] = std::ranges::minmax(work.load);
+  CHECK(most - least <= 0.01 * most); // a tenth without them at the end
 }
 
 TEST_CASE("planner: a group that does not divide the rows of an item") {
