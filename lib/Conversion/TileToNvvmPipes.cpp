@@ -5,6 +5,7 @@
 
 #include "lib/Conversion/RowGather.h"
 #include "lib/Conversion/TileToNvvmRoles.h"
+#include "lib/Transforms/ReadOnce.h"
 
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -162,10 +163,19 @@ private:
           map, i32(b, panel * layout.panelColumns())};
       llvm::append_range(operands, coordinates);
       operands.push_back(barrier);
-      assembly(b, {},
-               "cp.async.bulk.tensor.4d.shared::cluster.global.tile.mbarrier"
-               "::complete_tx::bytes [$0], [$1, {$2, $3, $4, $5}], [$6];",
-               "r,l,r,r,r,r,r", operands);
+      std::string text =
+          "cp.async.bulk.tensor.4d.shared::cluster.global.tile.mbarrier"
+          "::complete_tx::bytes";
+      std::string where = " [$0], [$1, {$2, $3, $4, $5}], [$6]";
+      std::string types = "r,l,r,r,r,r,r";
+      if (put->hasAttr(kOnceAttr)) {
+        // The word that createpolicy.fractional.L2::evict_first gives.
+        operands.push_back(i64(b, 0x12F0000000000000));
+        text += ".L2::cache_hint";
+        where += ", $7";
+        types += ",l";
+      }
+      assembly(b, {}, text + where + ";", types, operands);
     }
   }
 

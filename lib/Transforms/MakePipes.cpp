@@ -5,6 +5,7 @@
 
 #include "dialects/Tile/FragmentLayout.h"
 #include "lib/Transforms/Passes.h"
+#include "lib/Transforms/ReadOnce.h"
 #include "lib/Transforms/ScalarSlice.h"
 
 #include "mlir/IR/IRMapping.h"
@@ -78,7 +79,10 @@ private:
                                                  counts[load.getType()]);
       Value first = b.createOrFold<arith::MulIOp>(item, count);
       Value place = arith::ConstantIntOp::create(b, b.getI32Type(), next++);
-      replace(load, itemPipe, b.createOrFold<arith::AddIOp>(first, place));
+      PutOp put =
+          replace(load, itemPipe, b.createOrFold<arith::AddIOp>(first, place));
+      if (!dealsKeys) // few rows; what they drive out is small
+        put->setAttr(kOnceAttr, b.getUnitAttr());
     }
   }
 
@@ -176,7 +180,7 @@ private:
     b.setInsertionPointToStart(branch.thenBlock());
   }
 
-  void replace(LoadOp load, Value from, Value n) {
+  PutOp replace(LoadOp load, Value from, Value n) {
     ImplicitLocOpBuilder b(load.getLoc(), load);
     auto put = PutOp::create(b, from, n, load.getBase(), load.getBoxAttr());
     put.getRows().takeBody(load.getRows());
@@ -192,6 +196,7 @@ private:
     ReleaseOp::create(b, from, n);
     load.getResult().replaceAllUsesWith(tile);
     load.erase();
+    return put;
   }
 };
 

@@ -29,7 +29,7 @@ tile.entry @boxes attend
     // CHECK: nvvm.mbarrier.arrive.expect_tx %{{.*}}, %c16384_i32
     // CHECK-COUNT-4: nvvm.shfl.sync idx
     // CHECK-NOT: nvvm.shfl.sync
-    // CHECK-COUNT-8: cp.async.bulk.tensor.4d
+    // CHECK-COUNT-8: cp.async.bulk.tensor.4d{{.*}}complete_tx::bytes [$0]
     // CHECK-NOT: cp.async.bulk.tensor
     tile.put %ks[%n] from %base rows {
     ^bb0(%row: i32):

@@ -35,7 +35,8 @@ tile.entry @warps_have_roles attend
   // CHECK: scf.if %[[LAST]]
   // CHECK: nvvm.setmaxregister decrease 40
   // CHECK: scf.if
-  // CHECK: cp.async.bulk.tensor
+  // What is read once is the first to leave the second-level cache.
+  // CHECK: cp.async.bulk.tensor{{.*}}.L2::cache_hint
   // CHECK: } else {
   // CHECK: nvvm.setmaxregister increase 232
   // The last group makes the first group's turn.
@@ -51,7 +52,7 @@ tile.entry @warps_have_roles attend
     } box #tile.box<word = 4, heads = 1, tokens = 64> {
     ^bb0(%row: i32):
       tile.yield %c0, %c0, %c0 : i32, i32, i32
-    } : !tile.pipe<64x64xbf16, #tile.shared<pitch = 64, swizzle = 8>, stages = 2>
+    } {tile.once} : !tile.pipe<64x64xbf16, #tile.shared<pitch = 64, swizzle = 8>, stages = 2>
   } compute 232 {
     tile.take_turn
     tile.pass_turn

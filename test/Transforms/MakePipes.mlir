@@ -30,7 +30,10 @@ tile.entry @counts attend #tile.items<rows = 192, group = 1, heads = 1, keys = 8
   scf.for %item = %one to %n step %one : i32 {
     // CHECK: %[[M:.*]] = arith.subi %[[ITEM]],
     // CHECK: tile.put %[[QUERIES]][%[[M]]]
+    // No other item reads them.
+    // CHECK: tile.once
     // CHECK: tile.get %[[QUERIES]][%[[M]]]
+    // CHECK-NOT: tile.once
     %q = tile.load %base rows {
     ^bb0(%row: i32):
       %there = arith.cmpi slt, %row, %n : i32
