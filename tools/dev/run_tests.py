@@ -111,6 +111,7 @@ SUITES = {
     "unit": unit,
     "pytest": lambda: pytest("test/python"),
     "gpu": lambda: pytest("test/gpu"),
+    "frameworks": lambda: pytest("test/frameworks"),
     "install": lambda: pytest("test/install"),
 }
 
@@ -129,7 +130,7 @@ def main():
         print(f"==> {name}", flush=True)
         begin = time.monotonic()
         tally = SUITES[name]()
-        table.append(f"{name:8} {time.monotonic() - begin:6.1f} s   {tally}")
+        table.append(f"{name:10} {time.monotonic() - begin:6.1f} s   {tally}")
         total += tally
     print("\n" + "\n".join(table) + "\n")
     print(total, flush=True)
