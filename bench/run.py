@@ -11,7 +11,7 @@ import sys
 FOLDER = pathlib.Path(__file__).parent
 BENCHES = [
     "compile_time", "call_overhead", "cpu_prefill", "gpu_kernels", "prefill",
-    "decode", "mixed", "plan",
+    "decode", "mixed", "plan", "hf_model",
 ]  # fmt: skip
 
 
