@@ -215,15 +215,17 @@ def write_report(figures: dict, folder=report.DOCS) -> None:
     for row in rows:
         cells = [row["case"]]
         for name in names:
-            found = row["candidates"].get(name)
-            cells.append(f"{found['ms']:.2f} ({found['gpu_ms']:.2f})" if found else "-")
-        if "ratio" in row:
-            cells += [
-                f"{row['ratio']:.2f} ({row['min_ratio']:.2f}-{row['max_ratio']:.2f})",
-                f"{row['gpu_ratio']:.2f}",
-            ]
-        else:
-            cells += ["-", "-"]
+            found = row["candidates"].get(name, {})
+            text = f"{found['ms']:.2f}" if found else "-"
+            cells.append(
+                f"{text} ({found['gpu_ms']:.2f})" if "gpu_ms" in found else text
+            )
+        cells.append(
+            f"{row['ratio']:.2f} ({row['min_ratio']:.2f}-{row['max_ratio']:.2f})"
+            if "ratio" in row
+            else "-"
+        )
+        cells.append(f"{row['gpu_ratio']:.2f}" if "gpu_ratio" in row else "-")
         lines.append(cells)
     head = ["ms (on the GPU)", *(COLUMNS[name] for name in names)]
     head += ["ratio (rounds)", "on the GPU"]
