@@ -65,6 +65,20 @@ def test_static_cache(name, padding, device):
     )  # fmt: skip
 
 
+def test_static_cache_under_compile(device):
+    """generate compiles decode steps of static caches by itself on GPUs."""
+    from transformers import CompileConfig
+
+    config = CompileConfig(backend="eager", mode=None, fullgraph=False)
+    config._compile_all_devices = True
+    ids, mask = padded(device, PROMPT, [PROMPT, 4], "left")
+    model = decoder("llama", device)
+    compare(
+        model, ids, mask, device, cache_implementation="static", compile_config=config
+    )
+    torch._dynamo.reset()
+
+
 @pytest.mark.parametrize("name", ["llama", "mistral"])
 def test_generate_from_prompts_padded_behind(name, device):
     """Keys then have a gap between the prompt and what follows."""

@@ -173,7 +173,10 @@ def paged_attention(
         attention = _attention(form, options.get("sinks"), query.device)
         state.attentions[form] = attention
     if form not in batch.planned:
-        attention.plan(**plan)
+        device = query.device
+        on_gpu = device.type == "cuda"
+        stream = torch.cuda.current_stream(device).cuda_stream if on_gpu else 0
+        attention.plan(**plan, stream=stream)
         batch.planned.add(form)
     values = {
         name: options[name]

@@ -20,7 +20,6 @@ import torch
 from torch.utils.weak import WeakTensorKeyDictionary
 from transformers import AttentionInterface, AttentionMaskInterface
 
-import saccade
 from saccade import _functional
 
 from ._hf_masks import Mask, mask_function
@@ -40,11 +39,13 @@ _BATCHING = {
     *("max_seqlen_q", "max_seqlen_k", "read_index", "write_index", "logits_indices"),
     "logits_processor_args",
 }
-# Arguments of attention that are None unless they are asked for.
-_ATTENTION = (
-    *("window", "softcap", "alibi", "sinks", "scale", "score_mod", "mask_mod"),
-    *("q_lens", "kv_lens", "q_indptr", "kv_indptr"),
-)
+# Arguments of attention that were not asked for.
+_ATTENTION: dict[str, Any] = dict.fromkeys(
+    (
+        *("window", "softcap", "alibi", "sinks", "scale", "score_mod", "mask_mod"),
+        *("q_lens", "kv_lens", "q_indptr", "kv_indptr"),
+    )
+) | {"causal": False, "return_lse": False, "first_query": False}
 # Sinks of layers as f32: the version that was converted, and the result.
 _sinks = WeakTensorKeyDictionary()
 
@@ -130,30 +131,13 @@ def _forward(ignored: frozenset[str]) -> Callable[..., tuple[torch.Tensor, None]
             _add_bias(position_bias, query, key.shape[2], options)
         b, heads, tokens, _ = query.shape
         out = query.new_empty(b, tokens, heads, value.shape[-1])
-        _attend(query, key, value, out.transpose(1, 2), options)
+        arguments = _ATTENTION | options
+        _functional.attend(
+            query, key, value, layout="BHSD", out=out.transpose(1, 2), **arguments
+        )
         return out, None
 
     return saccade_attention_forward
-
-
-def _attend(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    out: torch.Tensor,
-    options: dict[str, Any],
-) -> None:
-    if not options.pop("first_query", False):
-        saccade.attention(query, key, value, layout="BHSD", out=out, **options)
-        return
-    if torch.is_grad_enabled() and query.requires_grad:
-        raise saccade.InvalidArgument(
-            "expects tensors without a gradient, as there is no backward, but got one "
-            "that requires_grad; call under torch.no_grad()"
-        )
-    arguments: dict[str, Any] = dict.fromkeys(_ATTENTION) | options
-    arguments |= {"causal": False, "return_lse": False, "first_query": True}
-    _functional._attention(query, key, value, layout="BHSD", out=out, **arguments)
 
 
 def _refuse(argument: str) -> None:
