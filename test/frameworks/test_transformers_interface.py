@@ -8,14 +8,27 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 import torch  # noqa: E402
-from hf_models import WINDOW, attention, decoder, launches, padded, tokens  # noqa: E402
+from hf_models import (  # noqa: E402
+    WINDOW,
+    assert_close,
+    attention,
+    decoder,
+    launches,
+    padded,
+    tokens,
+)
+from saccade.integrations import _hf_masks  # noqa: E402
 from saccade.integrations.transformers import register  # noqa: E402
 from transformers import AttentionInterface, AttentionMaskInterface  # noqa: E402
 from transformers.masking_utils import (  # noqa: E402
     and_masks,
     bidirectional_mask_function,
+    blockwise_overlay,
     causal_mask_function,
+    chunked_causal_mask_function,
     or_masks,
+    packed_sequence_mask_function,
+    sdpa_mask,
     sliding_window_bidirectional_mask_function,
     sliding_window_causal_mask_function,
 )
@@ -128,6 +141,47 @@ def test_masks_pass_through_models_like_tensors():
     with pytest.raises(TypeError):
         made + 1
     assert mask(attention_mask=made) is made  # masks that generate makes ahead
+
+
+def _blocks():
+    return torch.tensor([[0, 0, -1, 1, 1, -1, 2, 2, 2, -1]] * 2)
+
+
+def _prefixes(ends):
+    return lambda b, h, q, kv: kv < ends[b]
+
+
+PREDICATES = {
+    "blocks": or_masks(causal_mask_function, blockwise_overlay(_blocks())),
+    "prefixes": or_masks(causal_mask_function, _prefixes(torch.tensor([2, 5]))),
+    "chunks": chunked_causal_mask_function(4, torch.tensor([0, 3])),
+    "packed": packed_sequence_mask_function(_blocks().abs()),
+    "heads": and_masks(causal_mask_function, lambda b, h, q, kv: kv % 2 >= h * 0),
+    "both sides": sliding_window_bidirectional_mask_function(2),
+    "window": sliding_window_causal_mask_function(3),
+}
+
+
+@pytest.mark.parametrize("blind", [False, True])
+@pytest.mark.parametrize("before", [0, 4])
+@pytest.mark.parametrize("name", PREDICATES)
+def test_predicates_mean_what_dense_masks_do(name, before, blind, monkeypatch):
+    """blind: as while a CUDA graph is captured, when nothing is read."""
+    monkeypatch.setattr(_hf_masks, "reading_is_forbidden", lambda device: blind)
+    padding = torch.ones(2, 10, dtype=torch.bool)
+    padding[1, :2] = padding[0, 9:] = False
+    offset = torch.tensor(before) if before else 0
+    sizes = {"batch_size": 2, "q_length": 6, "kv_length": 10, "q_offset": offset}
+    sizes |= {"mask_function": PREDICATES[name], "attention_mask": padding}
+    dense = sdpa_mask(**sizes, allow_is_causal_skip=False)
+    q, k, v = qkv(6, 10, batch=2)
+    wanted = torch.nn.functional.scaled_dot_product_attention(q, k, v, dense)
+    made = AttentionMaskInterface()["saccade"](**sizes)
+    with launches(1):
+        got, _ = forward(q, k, v, attention_mask=made)
+    seen = dense.any(-1, keepdim=True).expand_as(wanted)
+    assert_close(got.transpose(1, 2)[seen], wanted[seen], "cpu")
+    assert not got.transpose(1, 2)[~seen].any()
 
 
 def test_outputs_lie_as_models_want_them():
