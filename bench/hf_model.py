@@ -7,6 +7,7 @@ Figures go to bench/results/hf_model.json.
 """
 
 import argparse
+import contextlib
 import importlib.metadata
 import random
 import statistics
@@ -17,12 +18,18 @@ import gpu_timing
 import report
 import results
 
-PEERS = ("sdpa", "flash_attention_2", "flash_attention_3", "flash_attention_4")
+PEERS = (
+    *("sdpa", "sdpa_flash", "sdpa_cudnn"),
+    *("flash_attention_2", "flash_attention_3", "flash_attention_4"),
+)
+BACKENDS = {"sdpa_flash": "FLASH_ATTENTION", "sdpa_cudnn": "CUDNN_ATTENTION"}
 ERROR = 5e-2  # of logits, relative to the largest; two implementations in bf16
 AHEAD = 40_000_000  # clocks that the GPU waits while the host queues a forward
 COLUMNS = {
     "saccade": "Saccade",
     "sdpa": "sdpa",
+    "sdpa_flash": "sdpa, its FlashAttention-2",
+    "sdpa_cudnn": "sdpa, its cuDNN",
     "flash_attention_2": "flash_attention_2",
     "flash_attention_3": "flash_attention_3",
     "flash_attention_4": "flash_attention_4",
@@ -85,13 +92,23 @@ class Bench:
             ).eval()
         self.names = ["saccade", *self.usable(options.peers)]
 
+    def attention(self, name: str):
+        """Switches the model to an implementation; forwards run under what it gives."""
+        backend = BACKENDS.get(name)
+        self.model.set_attn_implementation("sdpa" if backend else name)
+        if backend is None:
+            return contextlib.nullcontext()
+        from torch.nn import attention
+
+        return attention.sdpa_kernel(getattr(attention.SDPBackend, backend))
+
     def usable(self, names):
         """Implementations that are installed."""
         found = []
         for name in names:
             try:
-                self.model.set_attn_implementation(name)
-                found.append(name)
+                with self.attention(name):
+                    found.append(name)
             except Exception as problem:
                 print(f"{name}: {str(problem).splitlines()[0]}", flush=True)
         return found
@@ -118,9 +135,9 @@ class Bench:
         good, absent, wanted = [], {}, None
         for name in sorted(self.names, key=lambda name: name != "sdpa"):
             try:
-                self.model.set_attn_implementation(name)
                 self.torch.manual_seed(1)
-                logits = case.step(case.fresh()).float()
+                with self.attention(name):
+                    logits = case.step(case.fresh()).float()
             except Exception as problem:
                 absent[name] = f"{type(problem).__name__}: {problem}".splitlines()[0]
                 if name == "saccade":
@@ -137,32 +154,35 @@ class Bench:
     def measure(self, case, names: list[str]) -> dict:
         """The median milliseconds of a forward in each round: from the call until the
         GPU is done, and on the GPU alone."""
-        torch = self.torch
         caches = {name: case.fresh() for name in names}
         times: dict = {name: {"ms": [], "gpu_ms": []} for name in names}
         for _ in range(self.options.rounds):
             for name in self.rng.sample(names, len(names)):
-                self.model.set_attn_implementation(name)
-                wall, gpu = [], []
-                for number in range(1 + self.options.steps):
-                    torch.cuda.synchronize()
-                    begin = time.perf_counter()
-                    case.step(caches[name])
-                    torch.cuda.synchronize()
-                    if number:  # the first one warms up
-                        wall.append(1e3 * (time.perf_counter() - begin))
-                # A static cache's length is read from the GPU, which the host waits for.
-                for _ in range(0 if case.static else 2):
-                    pair = [torch.cuda.Event(enable_timing=True) for _ in range(2)]
-                    torch.cuda._sleep(AHEAD)
-                    pair[0].record()
-                    case.step(caches[name])
-                    pair[1].record()
-                    torch.cuda.synchronize()
-                    gpu.append(pair[0].elapsed_time(pair[1]))
+                with self.attention(name):
+                    wall, gpu = self.forwards(case, caches[name])
                 times[name]["ms"].append(statistics.median(wall))
                 times[name]["gpu_ms"] += gpu
         return times
+
+    def forwards(self, case, cache) -> tuple[list[float], list[float]]:
+        torch, wall, gpu = self.torch, [], []
+        for number in range(1 + self.options.steps):
+            torch.cuda.synchronize()
+            begin = time.perf_counter()
+            case.step(cache)
+            torch.cuda.synchronize()
+            if number:  # the first one warms up
+                wall.append(1e3 * (time.perf_counter() - begin))
+        # A static cache's length is read from the GPU, which the host waits for.
+        for _ in range(0 if case.static else 2):
+            pair = [torch.cuda.Event(enable_timing=True) for _ in range(2)]
+            torch.cuda._sleep(AHEAD)
+            pair[0].record()
+            case.step(cache)
+            pair[1].record()
+            torch.cuda.synchronize()
+            gpu.append(pair[0].elapsed_time(pair[1]))
+        return wall, gpu
 
     def row(self, name: str, case) -> dict:
         names, absent = self.checked(case)
