@@ -11,7 +11,6 @@ import torch  # noqa: E402
 import transformers  # noqa: E402
 from hf_models import (  # noqa: E402
     DECODERS,
-    DTYPE,
     ENCODERS,
     LAYERS,
     VOCABULARY,
@@ -24,6 +23,7 @@ from hf_models import (  # noqa: E402
     encoder,
     launches,
     padded,
+    reference,
     tokens,
 )
 
@@ -81,7 +81,7 @@ def test_packed_sequences(name, device):
     inputs = {"input_ids": ids, "position_ids": positions, "use_cache": False}
     got, wanted = both(model, logits(**inputs))
     assert_close(got, wanted, device)
-    alone, _ = both(model, logits(input_ids=ids[:, 5:]))
+    _, alone = both(model, logits(input_ids=ids[:, 5:]))
     assert_close(got[:, 5:], alone, device)
 
 
@@ -94,11 +94,12 @@ def test_masks_of_callers(kind, device):
     mask = mask.to(device)
     if kind != torch.bool:
         lowest = torch.finfo(model.dtype).min
-        mask = torch.where(mask, 0.25, lowest).to(model.dtype)
+        mask = torch.where(mask, 0.25, lowest)
     ids = tokens(device, 2, LENGTH)
     with torch.no_grad():
-        with attention(model, "sdpa"):
-            wanted = model(input_ids=ids, attention_mask=mask).logits
+        with attention(reference(model), "sdpa") as exact:
+            wanted = exact(input_ids=ids, attention_mask=mask).logits
+        mask = mask if kind == torch.bool else mask.to(model.dtype)
         with attention(model, "saccade"), launches(LAYERS):
             got = model(input_ids=ids, attention_mask=mask).logits
     assert_close(got, wanted, device)
@@ -111,9 +112,42 @@ def test_image_encoders(device):
     )  # fmt: skip
     model = built(transformers.ViTModel, config, device)
     generator = torch.Generator().manual_seed(3)
-    pixels = torch.randn(2, 3, 32, 32, generator=generator).to(device, DTYPE[device])
-    got, wanted = both(model, lambda m: m(pixel_values=pixels).last_hidden_state)
+    pixels = torch.randn(2, 3, 32, 32, generator=generator).to(device)
+
+    def call(model):
+        return model(pixel_values=pixels.to(model.dtype)).last_hidden_state
+
+    got, wanted = both(model, call)
     assert_close(got, wanted, device)
+
+
+def test_pictures_in_text(device):
+    """Tokens of a picture see each other, those of the text what is before them."""
+    config = transformers.Gemma3Config(
+        text_config={**DECODERS["gemma3"][1]},
+        vision_config={
+            "hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 4,
+            "num_hidden_layers": LAYERS, "image_size": 32, "patch_size": 8,
+            "vision_use_head": False,
+        },
+        mm_tokens_per_image=4, image_token_index=150, boi_token_index=151,
+        eoi_token_index=152,
+    )  # fmt: skip
+    kind = transformers.Gemma3ForConditionalGeneration
+    ids, mask = padded(device, LENGTH, [LENGTH, 17], "left")
+    ids = ids.masked_fill(ids >= 150, 3)
+    ids[:, 6:12] = torch.tensor([151, 150, 150, 150, 150, 152])
+    picture = (ids == 150).long()
+    generator = torch.Generator().manual_seed(3)
+    pixels = torch.randn(2, 3, 32, 32, generator=generator).to(device)
+    inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": picture}
+    with torch.no_grad():
+        exact = reference(built(kind, config, device, "eager"))
+        wanted = exact(**inputs, pixel_values=pixels.to(exact.dtype)).logits
+        model = built(kind, config, device, "saccade")
+        with launches(2 * LAYERS):
+            got = model(**inputs, pixel_values=pixels.to(model.dtype)).logits
+    assert_close(got, wanted, device, mask)
 
 
 def test_encoder_and_decoder_with_biases_of_positions(device):
@@ -127,7 +161,7 @@ def test_encoder_and_decoder_with_biases_of_positions(device):
     inputs["decoder_input_ids"] = tokens(device, 2, 7)
     with torch.no_grad():
         # Not every version can change both halves of a model once it is made.
-        wanted = built(kind, config, device, "eager")(**inputs).logits
+        wanted = reference(built(kind, config, device, "eager"))(**inputs).logits
         model = built(kind, config, device, "saccade")
         with launches(3 * LAYERS):
             got = model(**inputs).logits
@@ -139,8 +173,8 @@ def test_under_compile(device):
     ids, mask = padded(device, LENGTH, [LENGTH, 13], "left")
     inputs = {"input_ids": ids, "attention_mask": mask}
     with torch.no_grad():
-        with attention(model, "eager"):
-            wanted = model(**inputs).logits
+        with attention(reference(model), "eager") as exact:
+            wanted = exact(**inputs).logits
         with attention(model, "saccade"):
             compiled = torch.compile(model, backend="eager")
             compiled(**inputs)

@@ -20,6 +20,7 @@ from hf_models import (  # noqa: E402
     decoder,
     launches,
     padded,
+    reference,
     tokens,
 )
 
@@ -36,8 +37,8 @@ def generate(model, ids, mask, **options):
 
 def compare(model, ids, mask, device, **options):
     with torch.no_grad():
-        with attention(model, "eager"):
-            wanted = generate(model, ids, mask, **options)
+        with attention(reference(model), "eager") as exact:
+            wanted = generate(exact, ids, mask, **options)
         with attention(model, "saccade"), launches(LAYERS * NEW):
             got = generate(model, ids, mask, **options)
     assert_same_tokens(got, wanted, ids.shape[1], device)
@@ -92,8 +93,8 @@ def test_beams(device):
     options = {"num_beams": 3, "do_sample": False, "max_new_tokens": NEW}
     options["min_new_tokens"] = NEW
     with torch.no_grad():
-        with attention(model, "eager"):
-            wanted = model.generate(ids, **options)
+        with attention(reference(model), "eager") as exact:
+            wanted = exact.generate(ids, **options)
         with attention(model, "saccade"), launches(LAYERS * NEW):
             got = model.generate(ids, **options)
     if device == "cpu":
@@ -141,10 +142,10 @@ def test_continuous_batching(name, sharing, device):
         assert model.config._attn_implementation in ("saccade", "paged|saccade")
     assert count >= LAYERS * NEW and count % LAYERS == 0
     got = [results[key].generated_tokens for key in sorted(results, key=_number)]
-    with torch.no_grad(), attention(model, "eager"):
+    with torch.no_grad(), attention(reference(model), "eager") as exact:
         for prompt, ours in zip(prompts, got, strict=True):
             line = torch.tensor([prompt], device=device)
-            wanted = model.generate(
+            wanted = exact.generate(
                 line, generation_config=settings, return_dict_in_generate=True,
                 output_logits=True,
             )  # fmt: skip

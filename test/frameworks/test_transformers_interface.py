@@ -138,8 +138,10 @@ def test_masks_pass_through_models_like_tensors():
     for index in (0, (slice(None), 0), (..., slice(1, None))):
         with pytest.raises(TypeError, match="needs a mask that is a tensor"):
             made[index]
+    with pytest.raises(TypeError, match="but got where of a mask that is a predicate"):
+        torch.where(made, torch.zeros(1), 1)
     with pytest.raises(TypeError):
-        made + 1
+        torch.zeros(1) + made
     assert mask(attention_mask=made) is made  # masks that generate makes ahead
 
 
@@ -189,6 +191,15 @@ def test_outputs_lie_as_models_want_them():
     with launches(1):
         out, weights = forward(q, k, v, attention_mask=mask(batch=2))
     assert out.shape == (2, 4, 2, 16) and out.is_contiguous() and weights is None
+
+
+def test_autocast():
+    q, k, v = qkv()
+    with torch.autocast("cpu", torch.bfloat16), launches(1):
+        out, _ = forward(q, k, v.bfloat16())
+    assert out.dtype == torch.bfloat16
+    wanted, _ = forward(q, k, v)
+    assert (out - wanted).abs().max() < 0.05
 
 
 def test_rows_that_see_nothing_are_zero():

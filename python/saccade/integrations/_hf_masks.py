@@ -173,6 +173,16 @@ class Mask:
             f"but got [{index}]: this model needs a mask that is a tensor"
         )
 
+    @classmethod
+    def __torch_function__(
+        cls, function: Any, types: Any, args: tuple = (), kwargs: Any = None
+    ) -> Any:
+        raise TypeError(
+            "expects a model that hands its mask to attention as it is, but got "
+            f"{getattr(function, '__name__', function)} of a mask that is a predicate: "
+            "this model needs a mask that is a tensor"
+        )
+
     def __repr__(self) -> str:
         return f"<saccade mask {list(self.shape)} from {self.q_offset}>"
 
@@ -278,7 +288,7 @@ def _runs(
     return kept, None if all(n == keys for n in lengths) else lengths
 
 
-def mask_function(
+def saccade_mask(
     batch_size: int,
     q_length: int,
     kv_length: int,

@@ -22,7 +22,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 
 from saccade import _functional
 
-from ._hf_masks import Mask, mask_function
+from ._hf_masks import Mask, saccade_mask
 from ._hf_paged import allow_in_continuous_batching, paged_attention
 
 # What models hand through to their layers and does not concern attention.
@@ -71,7 +71,7 @@ def register(name: str = "saccade", *, ignore: Iterable[str] = ()) -> None:
     forward = _forward(frozenset(ignore) | _IGNORED)
     AttentionInterface.register(name, forward)
     AttentionInterface.register(f"paged|{name}", forward)
-    AttentionMaskInterface.register(name, mask_function)
+    AttentionMaskInterface.register(name, saccade_mask)
     allow_in_continuous_batching(name)
 
 
@@ -104,6 +104,9 @@ def _forward(ignored: frozenset[str]) -> Callable[..., tuple[torch.Tensor, None]
                 f"saccade: expects no dropout, but got {dropout}: call model.eval(), or "
                 "set the attention dropout of its config to 0"
             )
+        if torch.is_autocast_enabled(query.device.type):
+            wide = torch.get_autocast_dtype(query.device.type)
+            query, key, value = (x.to(wide) for x in (query, key, value))
         options: dict[str, Any] = {"scale": scaling}
         if softcap is not None:
             options["softcap"] = softcap
