@@ -104,10 +104,10 @@ class Mask:
     tensor of it (to, contiguous, a slice of all of it), but holds the predicate
     instead. ``keywords`` are the arguments of saccade.attention.
 
-    The layers of a forward share one. Its first use reads at most one small tensor
-    from the device: where padding begins and ends, and the length of a static cache
-    (which transformers keeps on the device alone). While a CUDA graph is captured
-    nothing is read, and the kernel looks both up.
+    The layers of a forward share one. Its first use reads from the device where
+    padding begins and ends, if there is padding, and the length of a static cache,
+    which transformers keeps there alone; nothing else waits. While a CUDA graph is
+    captured nothing is read, and the kernel looks both up.
     """
 
     dtype = torch.bool
