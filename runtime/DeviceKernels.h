@@ -9,14 +9,21 @@
 
 namespace saccade::rt {
 
-/// Plans a batch whose lengths lie on the device: one block.
+/// Plans a batch whose lengths lie on the device: each block makes the cuts and
+/// writes its share of the items.
 struct PlanOnDevice {
   static constexpr const char *kName = "saccade_plan_on_device";
-  static constexpr int32_t kThreads = 512;
+  static constexpr int32_t kLeastThreads = 128, kMostThreads = 512;
+  /// Each works out the same cuts; more share what is to be written.
+  static constexpr int32_t kMostBlocks = 128;
+  /// Bytes of shared memory for scratch: every GPU from sm_80 on has them.
+  static constexpr int32_t kMostShared = 96 * 1024;
 
   RangeShape shape;
-  RangeScratch scratch;
   RangeOutput out;
+  /// RangeScratch::bytes of memory, for one block; null: in shared memory.
+  char *scratch;
+  int32_t sharers; ///< threads that write the items of a cta
   SaccadeRequest *requests;
   SaccadeSegment *segments;
   const int32_t *qIndptr; ///< [requests + 1]; null: all have q_len tokens

@@ -66,29 +66,7 @@ Status PlanMemory::layOut(const Manifest &manifest, const Limits &limits,
 void PlanMemory::addScratch(int64_t requests, int32_t ctas) {
   error = bytes;
   scratch = error + 16;
-  size_t places = static_cast<size_t>(requests) + 1;
-  size_t ranges = static_cast<size_t>(ctas) + 1;
-  bytes = scratch + align(places * sizeof(int64_t)) +
-          align(places * sizeof(int32_t)) + align(ranges * sizeof(RangeCut)) +
-          align(ranges * sizeof(int32_t));
-}
-
-RangeScratch PlanMemory::scratchAt(char *workspace, int64_t requests,
-                                   int32_t ctas) const {
-  char *at = workspace + scratch;
-  auto take = [&]<typename T>(T *, size_t count) {
-    auto *place = reinterpret_cast<T *>(at);
-    at += align(count * sizeof(T));
-    return place;
-  };
-  size_t places = static_cast<size_t>(requests) + 1;
-  size_t ranges = static_cast<size_t>(ctas) + 1;
-  RangeScratch result = {};
-  result.cost = take(result.cost, places);
-  result.items = take(result.items, places);
-  result.cuts = take(result.cuts, ranges);
-  result.slots = take(result.slots, ranges);
-  return result;
+  bytes = scratch + align(RangeScratch::bytes(requests, ctas));
 }
 
 void PlanMemory::write(const Batch &batch, const std::vector<EntryWork> &work,

@@ -40,7 +40,6 @@ struct PlanMemory {
 
   /// Makes room behind the rest for planning on the device.
   void addScratch(int64_t requests, int32_t ctas);
-  RangeScratch scratchAt(char *workspace, int64_t requests, int32_t ctas) const;
 
   /// A piece of the workspace that an update wrote.
   struct Range {

@@ -26,17 +26,17 @@ RangeShape shapeOf(const Manifest &manifest, const Entry &entry,
                    int32_t requests, int32_t ctas) {
   RangeShape shape = {};
   shape.requests = requests;
-  shape.ctas = ctas;
+  shape.ctas = Divisor(ctas);
   shape.kvHeads = entry.kvHeads;
   shape.group = entry.group;
-  shape.tileRows = static_cast<int32_t>(tileRowsOf(entry));
+  shape.tileRows = Divisor(static_cast<int32_t>(tileRowsOf(entry)));
   shape.leastRows = entry.leastRows;
   shape.mostRows = entry.mostRows;
   bool splits = entry.kind == EntryKind::Attend && entry.isSplittable(manifest);
-  shape.kvTile = splits ? entry.kvTile : kAllKeys;
+  shape.kvTile = Divisor(splits ? entry.kvTile : kAllKeys);
   shape.least = splits ? kLeastTiles : 1;
   double each = entry.beta * entry.kvTile;
-  double fixed = costOf(entry, shape.tileRows, 0);
+  double fixed = costOf(entry, shape.tileRows.value(), 0);
   shape.overhead = std::max<int32_t>(
       1, splits && each > 0
              ? static_cast<int32_t>(std::min(std::round(fixed / each), 1e6))
@@ -131,12 +131,18 @@ Status SaccadePlan::updateOnDevice(const SaccadeDeviceBatch &source,
     const PlanMemory::EntryOffsets &at = memory.entries[e];
     parameters.shape =
         shapeOf(manifest, manifest.entries[e], source.requests, ctas[e]);
-    parameters.scratch = memory.scratchAt(workspace, limits.requests, ctas[e]);
+    parameters.scratch = workspace + memory.scratch;
     parameters.out = {
         reinterpret_cast<SaccadeWorkItem *>(workspace + at.items),
         reinterpret_cast<int32_t *>(workspace + at.ctaBegin),
         reinterpret_cast<SaccadePartial *>(workspace + at.partials)};
-    SACCADE_TRY(kernels->launch(parameters, static_cast<CUstream>(stream)));
+    Limits most = {source.requests,
+                   source.q_indptr ? limits.queryTokens
+                                   : int64_t(source.q_len) * source.requests};
+    WorkSize size = mostWork(manifest, manifest.entries[e], most, ctas[e],
+                             /*batchInvariant=*/false);
+    SACCADE_TRY(kernels->launch(parameters, size.items + size.slots,
+                                static_cast<CUstream>(stream)));
   }
 
   // What the host knows of the batch: where things are, not how long.

@@ -15,21 +15,22 @@ public:
   /// Those of a device, for as long as the process lives.
   static Status get(CudaDevice &device, const RuntimeKernels *&kernels);
 
-  Status launch(const PlanOnDevice &parameters, CUstream stream) const {
-    return launch(planOnDevice, PlanOnDevice::kName, 1, PlanOnDevice::kThreads,
-                  &parameters, stream);
-  }
+  /// Plans up to `records` items and partial states. The scratch memory of the
+  /// parameters is used where shared memory is too small.
+  Status launch(PlanOnDevice parameters, int64_t records,
+                CUstream stream) const;
   Status launch(const CheckPages &parameters, int32_t requests,
                 CUstream stream) const {
     return launch(checkPages, CheckPages::kName, requests, CheckPages::kThreads,
-                  &parameters, stream);
+                  /*sharedBytes=*/0, &parameters, stream);
   }
 
 private:
   explicit RuntimeKernels(CudaDevice &device) : device(device) {}
   Status load();
   Status launch(CUfunction function, const char *name, int32_t blocks,
-                int32_t threads, const void *parameters, CUstream stream) const;
+                int32_t threads, int32_t sharedBytes, const void *parameters,
+                CUstream stream) const;
 
   CudaDevice &device;
   CUfunction planOnDevice = nullptr, checkPages = nullptr;

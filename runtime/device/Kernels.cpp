@@ -15,45 +15,64 @@ void report(uint64_t *error, const TableError &fault) {
                             fault.encode());
 }
 
+/// Tokens of queries; none where they lie beyond the capacity.
+struct Tokens {
+  int32_t begin, count;
+  bool fit;
+
+  Tokens(const PlanOnDevice &p, int32_t r) {
+    int64_t first = p.qIndptr ? p.qIndptr[r] : int64_t(r) * p.qLen;
+    int64_t end = p.qIndptr ? p.qIndptr[r + 1] : first + p.qLen;
+    fit = first >= 0 && end >= first && end <= p.mostTokens;
+    begin = static_cast<int32_t>(fit ? first : 0);
+    count = static_cast<int32_t>(fit ? end - first : 0);
+  }
+};
+
 /// Lengths beyond the page table, or of queries beyond the capacity, are cut
 /// to what fits, so that no kernel follows them out of bounds.
-void readRequests(const Block &block, const PlanOnDevice &p) {
-  block.scan(p.shape.requests, p.scratch.cost, [&](int32_t r) {
-    int32_t length = p.lengths[r];
-    return length < 0 ? 0 : length < p.mostKeys ? length : p.mostKeys;
-  });
-  block.each(p.shape.requests, [&](int32_t r) {
-    auto keys = static_cast<int32_t>(p.scratch.cost[r + 1] - p.scratch.cost[r]);
-    if (keys != p.lengths[r])
-      report(p.error, {r, 0, TableError::Length, 0});
-    int64_t begin = p.qIndptr ? p.qIndptr[r] : int64_t(r) * p.qLen;
-    int64_t end = p.qIndptr ? p.qIndptr[r + 1] : begin + p.qLen;
-    if (begin < 0 || end < begin || end > p.mostTokens) {
-      report(p.error, {r, 0, TableError::QueryLength, 0});
-      begin = end = 0;
-    }
-    p.requests[r] = {p.scratch.cost[r],
-                     /*bits_offset=*/0,
-                     p.dense ? 0 : static_cast<int32_t>(begin),
-                     static_cast<int32_t>(end - begin),
-                     keys,
-                     /*reserved=*/0};
-    p.segments[r] = {r * p.tableRow, /*blocks=*/0, keys, /*start=*/0};
-  });
+RangeRequest readRequest(const PlanOnDevice &p, int32_t r, bool reports) {
+  int32_t length = p.lengths[r];
+  Tokens tokens(p, r);
+  int32_t keys = length < 0 ? 0 : length < p.mostKeys ? length : p.mostKeys;
+  if (reports && keys != length)
+    report(p.error, {r, 0, TableError::Length, 0});
+  if (reports && !tokens.fit)
+    report(p.error, {r, 0, TableError::QueryLength, 0});
+  return {tokens.count * p.shape.group, keys};
+}
+
+/// Writes what kernels read of a request.
+void writeRequest(const PlanOnDevice &p, int32_t r, int32_t keys,
+                  int64_t keysBefore) {
+  Tokens tokens(p, r);
+  int32_t begin = p.dense ? 0 : tokens.begin;
+  auto *requests = aligned(p.requests);
+  auto *segments = aligned(p.segments);
+  requests[r] = {keysBefore, /*bits_offset=*/0, begin, tokens.count,
+                 keys,       /*reserved=*/0};
+  segments[r] = {r * p.tableRow, /*blocks=*/0, keys, /*start=*/0};
 }
 
 } // namespace
 
-extern "C" [[clang::nvptx_kernel]] void
-saccade_plan_on_device(PlanOnDevice parameters) {
-  Block block;
-  readRequests(block, parameters);
-  RangePlanner planner(block, parameters.shape, parameters.requests,
-                       parameters.scratch, parameters.out);
-  planner.plan();
+extern "C" {
+/// The scratch of a plan, where the launch gives memory for it.
+alignas(16) extern SACCADE_SHARED char saccade_scratch[];
+
+[[clang::nvptx_kernel]] void saccade_plan_on_device(PlanOnDevice p) {
+  Block block(p.sharers);
+  char *memory = p.scratch ? p.scratch : (char *)saccade_scratch;
+  auto scratch =
+      RangeScratch::at(memory, p.shape.requests, p.shape.ctas.value());
+  RangePlanner planner(block, p.shape, scratch, p.out);
+  planner.plan([&](int32_t r) { return readRequest(p, r, block.owns(r)); },
+               [&](int32_t r, int64_t keysBefore) {
+                 writeRequest(p, r, scratch.requests[r].keys, keysBefore);
+               });
 }
 
-extern "C" [[clang::nvptx_kernel]] void saccade_check_pages(CheckPages p) {
+[[clang::nvptx_kernel]] void saccade_check_pages(CheckPages p) {
   int32_t r = __nvvm_read_ptx_sreg_ctaid_x();
   Block block;
   const SaccadeSegment &segment = p.segments[r];
@@ -63,4 +82,5 @@ extern "C" [[clang::nvptx_kernel]] void saccade_check_pages(CheckPages p) {
     if (id < 0 || id >= p.limit)
       report(p.error, {r, p.cache, TableError::Page, i});
   });
+}
 }
