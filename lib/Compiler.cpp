@@ -273,6 +273,8 @@ LogicalResult Compiler::generate(const Signature &signature) {
     }
     if (!target.maps.empty())
       entry["tensor_maps"] = describeMaps(target);
+    if (target.waits)
+      entry["waits"] = true;
     entry["binary"] = 0;
     entry["format"] = code.format;
   }

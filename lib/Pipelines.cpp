@@ -24,7 +24,8 @@ static constexpr llvm::StringLiteral kOptional[] = {
     "tile-issue-loads-early",  "tile-skip-rescales",    "tile-defer-sums",
     "tile-load-queries-early", "tile-stage-outputs",    "tile-overlap-products",
     "tile-watch-keys",         "tile-skip-idle-groups", "tile-take-turns",
-    "saccade-look-up-early",   "canonicalize",          "cse"};
+    "saccade-look-up-early",   "canonicalize",          "cse",
+    "tile-order-launches"};
 
 ArrayRef<llvm::StringLiteral> saccade::optionalPasses() { return kOptional; }
 
@@ -102,6 +103,9 @@ static void buildGpuPipeline(OpPassManager &pm,
   pm.addNestedPass<tile::EntryOp>(
       createAllocateSharedPass({chip ? chip->sharedBytes : 0}));
   pm.addNestedPass<tile::EntryOp>(createPlaceBarriersPass());
+  // Behind all that moves loads and stores.
+  if (chip && chip->startsEarly())
+    stage.optional<tile::EntryOp>(createOrderLaunchesPass());
   // llvm, nvvm, scf, arith, math, vector
   pm.addPass(createConvertTileToNvvmPass());
   stage.optional<LLVM::LLVMFuncOp>(createLookUpEarlyPass());

@@ -53,7 +53,7 @@ static LogicalResult generateGpuCode(ModuleOp module, const GpuChip &chip,
   code.driver = chip.driver;
   for (const GpuEntry &entry : gpuEntries(module))
     code.entries.push_back({entry.name, entry.threads, entry.sharedBytes,
-                            entry.mapWord, entry.maps});
+                            entry.mapWord, entry.maps, entry.waits});
 
   std::string ir, ptx;
   if (failed(emitPtx(module, chip, ptx, options.keepStages ? &ir : nullptr)))

@@ -22,6 +22,8 @@ struct TargetEntry {
   /// GPU: tensor maps, each the word of its tensor, heads and tokens.
   int64_t mapWord = 0;
   llvm::SmallVector<std::array<int64_t, 3>> maps;
+  /// GPU: whether it waits by itself for the end of the kernel before.
+  bool waits = false;
   /// GPU, once assembled: of a thread. Negative where it is not known.
   int64_t registers = -1, spilledBytes = -1;
 };

@@ -43,6 +43,14 @@ public:
     return least;
   }
 
+  bool boolean(const char *name) {
+    const nlohmann::json *value = find(name);
+    if (value && value->is_boolean())
+      return value->get<bool>();
+    complain(name, "true or false");
+    return false;
+  }
+
   std::string text(const char *name) {
     const nlohmann::json *value = find(name);
     if (value && value->is_string() &&

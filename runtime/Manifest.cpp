@@ -325,6 +325,8 @@ Entry readEntry(const json &object, const std::string &path, size_t sections,
     readRows(fields, entry);
   entry.threads = fields.integer("threads", 1, 1024);
   entry.sharedBytes = fields.integer("shared_bytes", 0, 1 << 24);
+  if (fields.has("waits"))
+    entry.waits = fields.boolean("waits");
   entry.binary =
       fields.integer("binary", 0, static_cast<int32_t>(sections) - 1);
   entry.format =

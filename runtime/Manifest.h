@@ -81,6 +81,7 @@ struct Entry {
   int32_t leastRows = 1, mostRows = SACCADE_MAX_POSITION;
   int32_t threads = 0;
   int32_t sharedBytes = 0;
+  bool waits = false; ///< for the end of the kernel before, if begun early
   int32_t binary = 0;
   /// cost = itemCost + alpha * rows + beta * keys
   double itemCost = 0, alpha = 1, beta = 1;

@@ -85,6 +85,8 @@
  *                      (a tensor, the keys or the values of a cache) in boxes of
  *                      128 bytes x heads x tokens x 1, each side 256 at most,
  *                      with the 128-byte swizzle; what lies outside reads as 0
+ *       waits?         true: it may be launched to begin while the kernel
+ *                      before still runs, and waits by itself for the end of that
  *       partial_floats?  floats of a partial state, a multiple of 4, so that
  *                      states are aligned to 16 bytes; absent: items fold whole
  *                      tiles, none is partial. Tiles of block-sparse caches are

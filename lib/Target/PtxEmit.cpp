@@ -62,6 +62,9 @@ llvm::SmallVector<GpuEntry> saccade::gpuEntries(mlir::ModuleOp module) {
     entry.name = function.getName().str();
     entry.threads = threads[0];
     entry.sharedBytes = shared ? shared.getInt() : 0;
+    function.walk([&](mlir::NVVM::GriddepcontrolOp control) {
+      entry.waits |= control.getKind() == mlir::NVVM::GridDepActionKind::wait;
+    });
     auto mapWord =
         function->getAttrOfType<mlir::IntegerAttr>(tile::kMapWordAttr);
     auto maps = function->getAttrOfType<mlir::ArrayAttr>(tile::kTensorMapsAttr);

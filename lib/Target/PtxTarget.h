@@ -27,6 +27,10 @@ struct GpuChip {
   /// Shared memory that one CTA may have, in bytes.
   int64_t sharedBytes;
 
+  /// Whether a kernel may begin before the one before it has ended: sm_90 and
+  /// later, all of which came after PTX 7.8 (PTX ISA, "griddepcontrol").
+  bool startsEarly() const { return ptx > 78; }
+
   static llvm::ArrayRef<GpuChip> all();
   /// The chip of that name ("sm_90a"), or null.
   static const GpuChip *find(llvm::StringRef name);
@@ -41,6 +45,8 @@ struct GpuEntry {
   /// of each the tensor's word, heads and tokens (tile.tensor_maps).
   int64_t mapWord = 0;
   llvm::SmallVector<std::array<int64_t, 3>> maps;
+  /// Whether it waits by itself for the end of the kernel before.
+  bool waits = false;
 };
 llvm::SmallVector<GpuEntry> gpuEntries(mlir::ModuleOp module);
 

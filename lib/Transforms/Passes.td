@@ -408,6 +408,22 @@ def PlaceBarriersPass : Pass<"tile-place-barriers", "::saccade::tile::EntryOp"> 
   let dependentDialects = ["::mlir::NVVM::NVVMDialect"];
 }
 
+def OrderLaunchesPass : Pass<"tile-order-launches", "::saccade::tile::EntryOp"> {
+  let summary = "Waits for the kernel launched before, where that may matter";
+  let description = [{
+    A kernel that is launched to begin early reads its plan and tables at once, and
+    waits for the end of the kernel before it first touches a tile. Where keys are dealt
+    to warps, tiles of older keys than the last q_len of a request are copied ahead of
+    the wait too. At its own start it lets the next kernel begin.
+
+    Before: `%n = tile.lookup ...; %q = tile.load ...`
+    After: `nvvm.griddepcontrol launch_dependents; %n = tile.lookup ...;
+    nvvm.griddepcontrol wait; %q = tile.load ...`
+  }];
+  let dependentDialects = ["::mlir::NVVM::NVVMDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::scf::SCFDialect"];
+}
+
 //===----------------------------------------------------------------------===//
 // Scalar code
 //===----------------------------------------------------------------------===//

@@ -200,6 +200,16 @@ TEST_CASE("manifest: a table of any strides") {
       "'i64', 'i8', 'bool', but got \"f64\""));
 }
 
+TEST_CASE("manifest: entries that wait for the kernel before") {
+  json object = manifest();
+  CHECK(!parsed(object).entries[0].waits);
+  object["entries"][0]["waits"] = true;
+  CHECK(parsed(object).entries[0].waits);
+  object["entries"][0]["waits"] = 1;
+  CHECK(refuses(object,
+                "expects 'entries[0].waits' to be true or false, but got 1"));
+}
+
 TEST_CASE("manifest: says what is wrong") {
   Manifest ignored;
   CHECK(failed(parseManifest("{", 1, ignored), SACCADE_BAD_BLOB,
