@@ -66,6 +66,7 @@ const char *bindAll(void *library, CudaDriver &driver) {
   SACCADE_BIND(cuEventSynchronize, "");
   SACCADE_BIND(cuEventElapsedTime, "");
 #undef SACCADE_BIND
+  bindIfPresent(driver.cuLaunchKernelEx, "cuLaunchKernelEx");
   bindIfPresent(driver.cuTensorMapEncodeTiled, "cuTensorMapEncodeTiled");
   return missing;
 }

@@ -65,6 +65,29 @@ struct alignas(64) CUtensorMap {
 
 // NOLINTEND(readability-identifier-naming)
 
+// NOLINTBEGIN(readability-identifier-naming): the names of cuda.h.
+enum CUlaunchAttributeID : int {
+  CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION = 6,
+};
+union CUlaunchAttributeValue {
+  char pad[64];
+  int programmaticStreamSerializationAllowed;
+};
+struct CUlaunchAttribute {
+  CUlaunchAttributeID id;
+  char pad[4];
+  CUlaunchAttributeValue value;
+};
+struct CUlaunchConfig {
+  unsigned gridDimX, gridDimY, gridDimZ;
+  unsigned blockDimX, blockDimY, blockDimZ;
+  unsigned sharedMemBytes;
+  CUstream hStream;
+  CUlaunchAttribute *attrs;
+  unsigned numAttrs;
+};
+// NOLINTEND(readability-identifier-naming)
+
 enum CUstreamCaptureStatus : int { CU_STREAM_CAPTURE_STATUS_NONE = 0 };
 
 enum : unsigned { CU_EVENT_DEFAULT = 0, CU_EVENT_DISABLE_TIMING = 2 };
@@ -121,6 +144,10 @@ struct CudaDriver {
   CUresult (*cuEventElapsedTime)(float *milliseconds, CUevent begin,
                                  CUevent end);
 
+  /// Null before CUDA 11.8.
+  CUresult (*cuLaunchKernelEx)(const CUlaunchConfig *config,
+                               CUfunction function, void **parameters,
+                               void **extra);
   /// Null before CUDA 12.0.
   CUresult (*cuTensorMapEncodeTiled)(
       CUtensorMap *map, CUtensorMapDataType type, uint32_t rank, void *address,

@@ -25,6 +25,25 @@ constexpr int32_t kDefaultMostRanges = 1 << 11;
 /// Finer than one cta per thread: the last ctas then end closer together.
 constexpr int32_t kCtasPerThread = 4;
 
+/// Entries that begin early wait for tiles that the kernel before may write;
+/// what they look up, such as an LSE that is resumed, they read at once.
+Status checkWaits(const Manifest &manifest) {
+  std::string subject = join("@", manifest.kernel, ": expects ");
+  for (const Entry &entry : manifest.entries)
+    if (!entry.waits)
+      return invalid(subject,
+                     "kernels that wait for the one before, as those for sm_90 "
+                     "and later do, for dependent launches, but '",
+                     entry.name, "' for ", manifest.target, " does not");
+  for (const Slot &slot : manifest.arguments)
+    if (slot.kind == SlotKind::Lse)
+      return invalid(subject,
+                     "no output to be resumed for dependent launches, "
+                     "but got '",
+                     slot.name, "'");
+  return SACCADE_OK;
+}
+
 Status readCapacity(const Manifest &manifest, const SaccadeCapacity &capacity,
                     Limits &limits) {
   std::string subject = join("@", manifest.kernel, ": expects a capacity of ");
@@ -43,7 +62,8 @@ Status readCapacity(const Manifest &manifest, const SaccadeCapacity &capacity,
     return invalid(subject, "0..", kMostCtas, " ctas, but got ", capacity.ctas);
   constexpr uint32_t known = SACCADE_PLAN_FIXED_GRID | SACCADE_PLAN_HOST_ONLY |
                              SACCADE_PLAN_BATCH_INVARIANT |
-                             SACCADE_PLAN_ON_DEVICE | SACCADE_PLAN_CHECKED;
+                             SACCADE_PLAN_ON_DEVICE | SACCADE_PLAN_CHECKED |
+                             SACCADE_PLAN_DEPENDENT_LAUNCH;
   constexpr uint32_t needsDevice =
       SACCADE_PLAN_ON_DEVICE | SACCADE_PLAN_CHECKED;
   if (capacity.flags & ~known || capacity.reserved)
@@ -56,6 +76,8 @@ Status readCapacity(const Manifest &manifest, const SaccadeCapacity &capacity,
       capacity.flags & SACCADE_PLAN_BATCH_INVARIANT)
     return invalid(subject, "either batch-invariant plans or plans made on "
                             "the device, not both");
+  if (capacity.flags & SACCADE_PLAN_DEPENDENT_LAUNCH)
+    SACCADE_TRY(checkWaits(manifest));
   if (capacity.flags & SACCADE_PLAN_HOST_ONLY && capacity.ctas == 0)
     return invalid(subject, "1 cta or more for a plan without a device");
   limits = {capacity.requests, capacity.query_tokens, capacity.indices,
@@ -121,6 +143,8 @@ Status SaccadePlan::create(SaccadeModule &module, DLDevice device,
       SACCADE_TRY(module.cpuCode(plan->cpu));
     else
       SACCADE_TRY(module.cudaCode(device.device_id, plan->cuda));
+    if (plan->flags & SACCADE_PLAN_DEPENDENT_LAUNCH)
+      SACCADE_TRY(plan->checkDependentLaunch());
   }
   for (size_t e = 0; e < manifest.entries.size(); ++e) {
     int32_t wanted = capacity.ctas;
@@ -231,7 +255,7 @@ Status SaccadePlan::update(const SaccadeBatch &source, void *stream) {
     SACCADE_TRY(upload(stream));
   std::swap(batch, spareBatch);
   work.swap(spareWork);
-  isOnDevice = false;
+  isOnDevice = isFresh = false;
   text.clear();
   svg.clear();
   return SACCADE_OK;
@@ -301,7 +325,6 @@ Status SaccadePlan::run(std::span<const SaccadeArgument> values, void *stream) {
   if (flags & SACCADE_PLAN_CHECKED)
     SACCADE_TRY(launchChecks(stream));
   for (size_t e = 0; e < manifest.entries.size(); ++e) {
-    const Entry &entry = manifest.entries[e];
     int32_t grid = gridOf(e);
     if (grid == 0)
       continue;
@@ -310,18 +333,7 @@ Status SaccadePlan::run(std::span<const SaccadeArgument> values, void *stream) {
       runOnCpu((*cpu)[e], words.data(), grid);
       continue;
     }
-    CudaScope scope(cuda->device());
-    const CudaDriver &driver = cuda->device().driver();
-    if (!entry.maps.empty())
-      SACCADE_TRY(
-          maps[e].put(driver, manifest, entry, extents, workspace, words));
-    void *parameters[] = {words.data()};
-    SACCADE_TRY(driver.check(
-        driver.cuLaunchKernel(cuda->function(e).handle, grid, 1, 1,
-                              entry.threads, 1, 1, entry.sharedBytes,
-                              static_cast<CUstream>(stream), parameters,
-                              nullptr),
-        join("@", manifest.kernel, ": cuLaunchKernel of '", entry.name, "'")));
+    SACCADE_TRY(launch(e, grid, stream));
   }
   return SACCADE_OK;
 }

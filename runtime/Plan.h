@@ -45,6 +45,9 @@ private:
   int32_t gridOf(size_t entry) const {
     return isOnDevice ? ctas[entry] : work[entry].ctas();
   }
+  /// runtime/Launch.cpp
+  Status checkDependentLaunch() const;
+  Status launch(size_t entry, int32_t grid, void *stream);
   Status prepareDevice();
   Status checkDeviceBatch(const SaccadeDeviceBatch &source) const;
   Status launchChecks(void *stream);
@@ -67,6 +70,8 @@ private:
   /// Of a plan that is made or checked on the device; else null.
   const saccade::rt::RuntimeKernels *kernels = nullptr;
   bool isOnDevice = false; ///< whether the batch was planned there
+  /// Whether nothing was launched since then.
+  bool isFresh = false;
 
   saccade::rt::Batch batch;
   saccade::rt::Planner planner;

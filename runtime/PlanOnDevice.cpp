@@ -153,7 +153,7 @@ Status SaccadePlan::updateOnDevice(const SaccadeDeviceBatch &source,
   batch.caches.resize(1);
   batch.caches[0].segments.resize(source.requests);
   batch.caches[0].deviceIndices = pages.data;
-  isOnDevice = true;
+  isOnDevice = isFresh = true;
   text.clear();
   return SACCADE_OK;
 }

@@ -173,7 +173,19 @@ enum SaccadePlanFlags {
   SACCADE_PLAN_ON_DEVICE = 8,
   /* Page ids that lie on the device are tested before each run; see
    * saccade_plan_check. CUDA only. */
-  SACCADE_PLAN_CHECKED = 16
+  SACCADE_PLAN_CHECKED = 16,
+  /* Runs begin while the kernel before them in the stream still runs
+   * (programmatic dependent launch; CUDA 12.3, kernels for sm_90 or later), in
+   * captured graphs too. Of what a run reads, that kernel may write queries and
+   * new tokens (new_key, new_value, and the last q_len keys and values that each
+   * request has in each cache); it may read and write all that the run writes.
+   * The rest must have been written before that kernel began: older keys and
+   * values, tables (of pages too), lengths and tables of an update on the
+   * device. The plan itself is in order: runs come behind the update before
+   * them. A kernel that begins early itself, as runs with this flag do, counts
+   * as begun when the kernel before it has. Kernels that resume outputs are
+   * refused. */
+  SACCADE_PLAN_DEPENDENT_LAUNCH = 32
 };
 
 /* What the largest batch needs. The workspace is allocated once, from this: its

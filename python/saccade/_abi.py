@@ -29,7 +29,7 @@ from pathlib import Path
 CPU, CUDA = 1, 2  # DLDeviceType
 TENSOR, CACHE, SCALAR, TABLE = 0, 1, 2, 3  # SaccadeArgumentKind
 FIXED_GRID, HOST_ONLY, BATCH_INVARIANT = 1, 2, 4  # SaccadePlanFlags
-ON_DEVICE, CHECKED = 8, 16
+ON_DEVICE, CHECKED, DEPENDENT_LAUNCH = 8, 16, 32
 KEEP_STAGES, ASSEMBLE = 1, 2  # SaccadeCompileFlags
 
 

@@ -27,6 +27,9 @@ class Capacity:
     next, so that a captured CUDA graph replays with the next plan. ``on_device``
     makes room for Plan.update_on_device (CUDA; the grid is then fixed too), and
     ``checked`` tests page ids that lie on the device before each run, for Plan.check.
+    ``dependent_launch`` lets runs begin while the kernel before them in the stream
+    still runs (CUDA 12.3, sm_90 or later): that kernel may write queries and new
+    tokens, and must not write other inputs, page tables or older keys among them.
     ``workspace``, an array of bytes on the device, is memory to use instead of
     allocating it; Kernel.workspace_bytes says how much.
     """
@@ -40,6 +43,7 @@ class Capacity:
     fixed_grid: bool = False
     on_device: bool = False
     checked: bool = False
+    dependent_launch: bool = False
     workspace: Any = None
 
     def flags(self) -> int:
@@ -47,6 +51,7 @@ class Capacity:
             (_abi.FIXED_GRID if self.fixed_grid else 0)
             | (_abi.ON_DEVICE if self.on_device else 0)
             | (_abi.CHECKED if self.checked else 0)
+            | (_abi.DEPENDENT_LAUNCH if self.dependent_launch else 0)
         )
 
     def _struct(self, flags: int = 0, **batch: int) -> _abi.Capacity:

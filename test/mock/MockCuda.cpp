@@ -187,6 +187,22 @@ CUresult cuLaunchKernel(CUfunction handle, unsigned gridX, unsigned gridY,
     it->second(words, static_cast<int>(cta));
   return 0;
 }
+CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction function,
+                          void **parameters, void **extra) {
+  MOCK(cuLaunchKernelEx);
+  if (config->numAttrs != 1 ||
+      config->attrs->id !=
+          CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION ||
+      config->attrs->value.programmaticStreamSerializationAllowed != 1)
+    return 1; // CUDA_ERROR_INVALID_VALUE
+  CUresult result = cuLaunchKernel(
+      function, config->gridDimX, config->gridDimY, config->gridDimZ,
+      config->blockDimX, config->blockDimY, config->blockDimZ,
+      config->sharedMemBytes, config->hStream, parameters, extra);
+  if (result == 0)
+    mock().launches.back().early = true;
+  return result;
+}
 CUresult cuMemAlloc_v2(CUdeviceptr *memory, size_t bytes) {
   MOCK(cuMemAlloc);
   ++mock().allocated;

@@ -31,6 +31,7 @@ struct MockCuda {
     std::string kernel;
     unsigned grid, threads, shared;
     void *stream;
+    bool early = false; ///< may begin before the kernel before has ended
   };
   std::vector<Launch> launches;
   /// What cuTensorMapEncodeTiled was given. Map number i begins with the bytes

@@ -112,6 +112,35 @@ def test_lengths_beyond_the_page_table_are_named(kernel):
         kernel.plan([1, 1], kv_lens=[-1, 3], page_table=table)
 
 
+RESUMED = """
+attn.variant @full() {
+}
+attn.kernel @k(%a: !attn.ragged<4x64xbf16>, %l: !attn.lse<4>) {
+  %s = attn.resume %a, %l : !attn.ragged<4x64xbf16>, !attn.lse<4> -> !attn.state<4x64>
+  %o, %lse = attn.finish @full() %s
+    : !attn.state<4x64> -> !attn.ragged<4x64xbf16>, !attn.lse<4>
+  attn.return %o, %lse : !attn.ragged<4x64xbf16>, !attn.lse<4>
+}
+"""
+
+
+def test_kernels_that_read_ahead_are_not_launched_early(kernel):
+    capacity = saccade.Capacity(ctas=4, dependent_launch=True)
+    table = np.zeros((1, 1), np.int32)
+
+    def refuses(kernel, why, **batch):
+        with pytest.raises(saccade.InvalidArgument, match=why):
+            kernel.plan([1], host_only=True, capacity=capacity, **batch)
+
+    refuses(kernel, "wait for the one before", kv_lens=[2], page_table=table)
+    spec = SPEC.replace("16xf32", "64xbf16").replace("state<4x16>", "state<4x64>")
+    older = saccade.compile(spec, target="sm_80")
+    refuses(older, "for sm_80 does not", kv_lens=[2], page_table=table)
+    refuses(saccade.compile(RESUMED, target="sm_90a"), "no output to be resumed .* 'l'")
+    waits = saccade.compile(spec, target="sm_90a")
+    waits.plan([1], kv_lens=[2], page_table=table, host_only=True, capacity=capacity)
+
+
 def test_a_picture_is_drawn(kernel):
     table = np.zeros((1, 600), np.int32)
     plan = kernel.plan(

@@ -350,6 +350,53 @@ TEST_CASE("cuda: plans are not updated within a capture") {
                "capture"));
 }
 
+TEST_CASE("cuda: runs begin early behind all but what made their plan") {
+  Fixture f;
+  json object = pagedManifest();
+  object["entries"][0]["waits"] = true;
+  REQUIRE(f.load(object) == SACCADE_OK);
+  REQUIRE(f.create(SACCADE_PLAN_DEPENDENT_LAUNCH | SACCADE_PLAN_ON_DEVICE) ==
+          SACCADE_OK);
+  --mock->modules; // the runtime's own kernels stay
+  REQUIRE(f.update() == SACCADE_OK);
+  REQUIRE(f.run() == SACCADE_OK); // a copy made the plan
+  Tensor<int32_t> lengths({2}), table({2, 2});
+  lengths.view.device = table.view.device = kCuda;
+  lengths.view.data = f.lengths;
+  table.view.data = f.deviceIds;
+  SaccadeDeviceBatch batch = {};
+  batch.requests = 2;
+  batch.q_len = 1;
+  batch.lengths = lengths;
+  batch.indices = table;
+  REQUIRE(saccade_plan_update_on_device(f.plan, &batch, f.stream) ==
+          SACCADE_OK);
+  for (int i = 0; i < 2; ++i)
+    REQUIRE(f.run() == SACCADE_OK);
+  std::vector<std::pair<std::string, bool>> launches;
+  for (const MockCuda::Launch &launch : mock->launches) {
+    launches.emplace_back(launch.kernel, launch.early);
+    CHECK(launch.stream == f.stream);
+  }
+  CHECK(launches == std::vector<std::pair<std::string, bool>>{
+                        {"attend", true},
+                        {"saccade_plan_on_device", false},
+                        {"attend", false},
+                        {"attend", true}});
+  CHECK(mock->launches[0].shared == 64 * 1024);
+  CHECK(mock->launches[0].threads == 128);
+}
+
+TEST_CASE("cuda: runs that begin early need kernels that wait") {
+  Fixture f;
+  REQUIRE(f.load() == SACCADE_OK);
+  CHECK(
+      failed(f.create(SACCADE_PLAN_DEPENDENT_LAUNCH), SACCADE_INVALID_ARGUMENT,
+             "@sample: expects kernels that wait for the one before, as those "
+             "for sm_90 and later do, for dependent launches, but 'attend' "
+             "for sm_90a does not"));
+}
+
 TEST_CASE("cuda: refuses what the device cannot run") {
   json object = pagedManifest();
   {
