@@ -192,6 +192,10 @@ Status CudaCode::loadSection(const Manifest &manifest, const Entry &entry,
 
 Status CudaCode::loadEntry(const Manifest &manifest, const Entry &entry,
                            CUmodule module) {
+  if (entry.fusedInto >= 0) {
+    functions.push_back(functions[entry.fusedInto]);
+    return SACCADE_OK;
+  }
   const CudaDriver &cuda = owner.driver();
   Function function;
   SACCADE_TRY(cuda.check(

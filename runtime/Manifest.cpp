@@ -307,6 +307,36 @@ void checkRows(const json &entries, Fields &fields, const Manifest &manifest) {
   }
 }
 
+/// Two entries of one launch: of the same code, and of different requests.
+void readFusion(Fields &fields, Entry &entry, size_t index, Manifest &manifest,
+                bool &good) {
+  entry.fusedInto =
+      fields.integer("fused_into", 0, static_cast<int32_t>(index) - 1);
+  if (!good)
+    return;
+  Entry &other = manifest.entries[entry.fusedInto];
+  auto expect = [&](bool met, std::string_view what) {
+    if (good && !met)
+      fields.complain("fused_into",
+                      join("an entry ", what, ", unlike '", other.name, "'"));
+  };
+  auto isSome = [](const Entry &e) {
+    return e.kind == EntryKind::Attend &&
+           (e.leastRows > 1 || e.mostRows < SACCADE_MAX_POSITION);
+  };
+  expect(entry.format != CodeFormat::Elf, "for a GPU");
+  expect(isSome(entry) && isSome(other), "of other 'rows'");
+  expect(other.fusedInto < 0 && other.fused < 0, "that is in no other launch");
+  expect(entry.threads == other.threads &&
+             entry.sharedBytes == other.sharedBytes &&
+             entry.binary == other.binary && entry.format == other.format,
+         "of the same code, threads and bytes");
+  expect(entry.partialFloats == 0 || other.partialFloats == 0,
+         "without partial states");
+  if (good)
+    other.fused = static_cast<int32_t>(index);
+}
+
 Entry readEntry(const json &object, const std::string &path, size_t sections,
                 const Manifest &manifest, bool &good) {
   Fields fields(object, path, good);
@@ -473,6 +503,9 @@ Status saccade::rt::parseManifest(std::string_view text, size_t sections,
       Fields(entries[i], join("entries[", i, "]."), good)
           .complain("format", join("code for '", manifest.target, "'"));
     }
+    Fields fields(entries[i], join("entries[", i, "]."), good);
+    if (good && fields.has("fused_into"))
+      readFusion(fields, entry, i, manifest, good);
     manifest.entries.push_back(std::move(entry));
   }
   if (good)

@@ -79,6 +79,9 @@ struct Entry {
   int32_t rowBlock = 0; ///< items are cut at its multiples; 0: nowhere
   /// Packed rows of the requests that it takes.
   int32_t leastRows = 1, mostRows = SACCADE_MAX_POSITION;
+  /// The entry whose launch computes its items too, and the one whose items
+  /// its own launch does: indices, or -1.
+  int32_t fusedInto = -1, fused = -1;
   int32_t threads = 0;
   int32_t sharedBytes = 0;
   bool waits = false; ///< for the end of the kernel before, if begun early

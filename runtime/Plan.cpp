@@ -106,6 +106,16 @@ int32_t capCtas(const Manifest &manifest, const Entry &entry,
   return static_cast<int32_t>(std::clamp<int64_t>(most.items, 1, wanted));
 }
 
+/// Gives two entries of one launch as many ctas as they take together: one at
+/// least for each.
+void shareCtas(const Manifest &manifest, int32_t wanted,
+               std::vector<int32_t> &ctas) {
+  for (size_t e = 0; e < manifest.entries.size(); ++e)
+    if (int32_t other = manifest.entries[e].fused; other >= 0)
+      ctas[e] = ctas[other] = static_cast<int32_t>(std::clamp<int64_t>(
+          int64_t(ctas[e]) + ctas[other], 2, std::max(wanted, 2)));
+}
+
 } // namespace
 
 Status SaccadePlan::bytes(const SaccadeModule &module,
@@ -119,9 +129,12 @@ Status SaccadePlan::bytes(const SaccadeModule &module,
     ctas.push_back(capCtas(manifest, entry, limits,
                            capacity.ctas ? capacity.ctas : kMostCtas,
                            capacity.ctas, batchInvariant));
+  bool shared = !(capacity.flags & SACCADE_PLAN_ON_DEVICE);
+  if (shared)
+    shareCtas(manifest, capacity.ctas ? capacity.ctas : kMostCtas, ctas);
   PlanMemory memory;
-  SACCADE_TRY(
-      PlanMemory::layOut(manifest, limits, ctas, memory, batchInvariant));
+  SACCADE_TRY(PlanMemory::layOut(manifest, limits, ctas, memory, batchInvariant,
+                                 shared));
   if (capacity.flags & (SACCADE_PLAN_ON_DEVICE | SACCADE_PLAN_CHECKED))
     memory.addScratch(limits.requests, std::ranges::max(ctas));
   bytes = memory.bytes;
@@ -146,6 +159,7 @@ Status SaccadePlan::create(SaccadeModule &module, DLDevice device,
     if (plan->flags & SACCADE_PLAN_DEPENDENT_LAUNCH)
       SACCADE_TRY(plan->checkDependentLaunch());
   }
+  int32_t most = 0;
   for (size_t e = 0; e < manifest.entries.size(); ++e) {
     int32_t wanted = capacity.ctas;
     if (!wanted && plan->cpu)
@@ -155,9 +169,14 @@ Status SaccadePlan::create(SaccadeModule &module, DLDevice device,
                plan->cuda->function(e).info.blocks_per_processor;
     plan->ctas.push_back(capCtas(manifest, manifest.entries[e], plan->limits,
                                  wanted, capacity.ctas, batchInvariant));
+    if (manifest.entries[e].fused >= 0)
+      most = wanted;
   }
+  if (plan->sharesLaunches())
+    shareCtas(manifest, most, plan->ctas);
   SACCADE_TRY(PlanMemory::layOut(manifest, plan->limits, plan->ctas,
-                                 plan->memory, batchInvariant));
+                                 plan->memory, batchInvariant,
+                                 plan->sharesLaunches()));
   bool needsKernels =
       plan->flags & (SACCADE_PLAN_ON_DEVICE | SACCADE_PLAN_CHECKED);
   if (needsKernels)
@@ -189,8 +208,9 @@ void SaccadePlan::reserve() {
     WorkSize most = mostWork(manifest, entry, limits, ctas[e], batchInvariant);
     work[e].reserve(most, ctas[e]);
     spareWork[e].reserve(most, ctas[e]);
-    planner.plan(manifest, entry, batch, 0, false, work[e]);
   }
+  std::vector<int32_t> none(ctas.size(), 0);
+  planner.planAll(manifest, batch, none, false, sharesLaunches(), work);
   uploaded.reserve(memory.mostRanges());
 }
 
@@ -247,10 +267,9 @@ SaccadePlan::~SaccadePlan() {
 Status SaccadePlan::update(const SaccadeBatch &source, void *stream) {
   const Manifest &manifest = module.manifest();
   SACCADE_TRY(readBatch(manifest, source, device, limits, spareBatch));
-  for (size_t e = 0; e < manifest.entries.size(); ++e)
-    planner.plan(manifest, manifest.entries[e], spareBatch, ctas[e],
-                 flags & (SACCADE_PLAN_FIXED_GRID | SACCADE_PLAN_ON_DEVICE),
-                 spareWork[e]);
+  planner.planAll(manifest, spareBatch, ctas,
+                  flags & (SACCADE_PLAN_FIXED_GRID | SACCADE_PLAN_ON_DEVICE),
+                  sharesLaunches(), spareWork);
   if (!(flags & SACCADE_PLAN_HOST_ONLY))
     SACCADE_TRY(upload(stream));
   std::swap(batch, spareBatch);
@@ -303,6 +322,9 @@ void SaccadePlan::putTables(size_t entry) {
   words[SACCADE_WORD_PARTIALS] = address(memory.entries[entry].partials);
   words[SACCADE_WORD_COUNTERS] = address(memory.entries[entry].counters);
   const Manifest &manifest = module.manifest();
+  // In a launch of its own, an entry's items have format 0.
+  words[SACCADE_WORD_FORMAT] =
+      !sharesLaunches() && manifest.entries[entry].fusedInto >= 0;
   for (size_t c = 0; c < manifest.caches.size(); ++c) {
     uint64_t *cache = &words[manifest.arguments[manifest.caches[c]].word];
     const CachePart &part = batch.caches[c];
@@ -326,7 +348,7 @@ Status SaccadePlan::run(std::span<const SaccadeArgument> values, void *stream) {
     SACCADE_TRY(launchChecks(stream));
   for (size_t e = 0; e < manifest.entries.size(); ++e) {
     int32_t grid = gridOf(e);
-    if (grid == 0)
+    if (grid == 0 || memory.leaders[e] >= 0)
       continue;
     putTables(e);
     if (cpu) {

@@ -43,11 +43,17 @@ private:
   Status upload(void *stream);
   void putTables(size_t entry);
   int32_t gridOf(size_t entry) const {
-    return isOnDevice ? ctas[entry] : work[entry].ctas();
+    if (isOnDevice)
+      return ctas[entry];
+    int32_t shared = work[entry].grid.ctas();
+    return shared ? shared : work[entry].ctas();
   }
   /// runtime/Launch.cpp
   Status checkDependentLaunch() const;
   Status launch(size_t entry, int32_t grid, void *stream);
+  /// Whether entries share launches. What is planned on the device is planned
+  /// entry by entry, and graphs must hold the same launches whoever plans.
+  bool sharesLaunches() const { return !(flags & SACCADE_PLAN_ON_DEVICE); }
   Status prepareDevice();
   Status checkDeviceBatch(const SaccadeDeviceBatch &source) const;
   Status launchChecks(void *stream);

@@ -32,11 +32,15 @@ struct PlanMemory {
   /// Of plans that are made on the device, and what is found wrong there.
   size_t scratch = 0, error = 0;
   size_t bytes = 0; ///< of the whole
+  /// Of each entry, the one whose launch it shares: its items lie among those
+  /// of that, in order of the launch's ctas. -1: its own.
+  std::vector<int32_t> leaders;
 
   /// Lays out a workspace for launches of at most ctas[e] ctas of entry e.
+  /// Without `shared`, entries share no launch, also where they may.
   static Status layOut(const Manifest &manifest, const Limits &limits,
                        std::span<const int32_t> ctas, PlanMemory &memory,
-                       bool batchInvariant = false);
+                       bool batchInvariant = false, bool shared = true);
 
   /// Makes room behind the rest for planning on the device.
   void addScratch(int64_t requests, int32_t ctas);

@@ -67,11 +67,13 @@ std::string text(double x, double y, std::string_view anchor,
 /// One entry's chart.
 class Chart {
 public:
+  /// `scale`: the modelled time of the axis at least.
   Chart(const Manifest &manifest, const Entry &entry, const Batch &batch,
-        const EntryWork &work, double top)
+        const EntryWork &work, double top, double scale)
       : manifest(manifest), entry(entry), batch(batch), work(work), top(top) {
     for (double load : work.load)
       most = std::max(most, load);
+    axisEnd = std::max(most, scale);
     if (!work.load.empty())
       mean = std::accumulate(work.load.begin(), work.load.end(), 0.0) /
              work.ctas();
@@ -82,7 +84,7 @@ public:
 
   std::string draw() {
     std::string out = heading();
-    if (most > 0)
+    if (axisEnd > 0)
       out += axis();
     for (int32_t cta = 0; cta < work.ctas(); ++cta)
       out += bars(cta);
@@ -91,7 +93,8 @@ public:
 
 private:
   double x(double cost) const {
-    return kLeft + (most > 0 ? cost / most : 0) * (kWidth - kLeft - kRight);
+    return kLeft +
+           (axisEnd > 0 ? cost / axisEnd : 0) * (kWidth - kLeft - kRight);
   }
   double y(double cta) const { return top + kHead + bar * cta; }
 
@@ -105,6 +108,8 @@ private:
     if (!work.partials.empty())
       summary += join(", ", work.counters, " tiles in ", work.partials.size(),
                       " parts");
+    if (work.grid.ctas())
+      summary += join(" of ", work.grid.ctas(), " of a launch");
     summary += join("; modelled time ", number(most), ", mean ", number(mean),
                     ", imbalance ", number(mean > 0 ? most / mean : 1));
     return out + text(kLeft, top + 44, "start", summary, " fill=\"#555\"");
@@ -113,8 +118,8 @@ private:
   std::string axis() const {
     std::string out;
     double bottom = y(work.ctas());
-    double step = tickOf(most);
-    for (int tick = 0; tick * step <= most * (1 + 1e-9); ++tick) {
+    double step = tickOf(axisEnd);
+    for (int tick = 0; tick * step <= axisEnd * (1 + 1e-9); ++tick) {
       std::string place = at(x(tick * step));
       out += join("<line x1=\"", place, "\" y1=\"", at(y(0)), "\" x2=\"", place,
                   "\" y2=\"", at(bottom + 4), "\" stroke=\"#ddd\"/>\n");
@@ -123,7 +128,7 @@ private:
     // Some sixteen names of ctas.
     int32_t each = std::max(work.ctas() / 16, 1);
     for (int32_t cta = 0; cta < work.ctas(); cta += each)
-      out += text(kLeft - 6, y(cta + 0.5) + 4, "end", join(cta));
+      out += text(kLeft - 6, y(cta + 0.5) + 4, "end", join(work.launched(cta)));
     out += text(kLeft - 6, y(0) - 6, "end", "cta");
     return out + text(kWidth - kRight, bottom + 32, "end",
                       "modelled cost (rows, keys: the entry's unit)",
@@ -147,12 +152,13 @@ private:
       }
       double begin = cost;
       cost +=
-          costOf(entry, item.row_end - item.row_begin, visited * entry.kvTile);
+          costOf(entry, item.row_end - item.row_begin, visited * entry.kvTile) /
+          work.pace;
       std::string title =
-          join("cta ", cta, ": request ", item.request, ", KV head ",
-               item.kv_head, "\nrows [", item.row_begin, ", ", item.row_end,
-               "), keys [", item.kv_begin, ", ", item.kv_end, "), ", visited,
-               " KV tiles\ncost ", number(cost - begin));
+          join("cta ", work.launched(cta), ": request ", item.request,
+               ", KV head ", item.kv_head, "\nrows [", item.row_begin, ", ",
+               item.row_end, "), keys [", item.kv_begin, ", ", item.kv_end,
+               "), ", visited, " KV tiles\ncost ", number(cost - begin));
       if (part) {
         const SaccadePartial &partial = work.partials[item.partial];
         title += join("\npart ", item.partial - partial.first + 1, " of ",
@@ -209,7 +215,7 @@ private:
   const Batch &batch;
   const EntryWork &work;
   KeyLine keys;
-  double top, bar = 0, most = 0, mean = 0;
+  double top, bar = 0, most = 0, mean = 0, axisEnd = 0;
 };
 
 } // namespace
@@ -219,7 +225,14 @@ std::string saccade::rt::picture(const Manifest &manifest, const Batch &batch,
   std::string charts;
   double height = 0;
   for (size_t e = 0; e < work.size(); ++e) {
-    Chart chart(manifest, manifest.entries[e], batch, work[e], height);
+    // Entries of one launch have one axis.
+    double scale = 0;
+    if (work[e].grid.ctas())
+      for (int32_t other :
+           {manifest.entries[e].fused, manifest.entries[e].fusedInto})
+        if (other >= 0 && !work[other].load.empty())
+          scale = std::ranges::max(work[other].load);
+    Chart chart(manifest, manifest.entries[e], batch, work[e], height, scale);
     charts += chart.draw();
     height += chart.height();
   }

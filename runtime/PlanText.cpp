@@ -40,6 +40,8 @@ void describeEntry(const Manifest &manifest, const Entry &entry,
     out += join(" within blocks of ", entry.rowBlock);
   if (entry.kind == EntryKind::Attend)
     out += join(", tiles of ", entry.kvTile, " keys");
+  if (work.grid.ctas())
+    out += join(", in a launch of ", work.grid.ctas(), " ctas");
   out += join(", group ", entry.group, ", ", entry.kvHeads, " KV heads\n");
   if (!work.items.empty()) {
     auto [least, most] = std::ranges::minmax(work.load);
@@ -51,7 +53,8 @@ void describeEntry(const Manifest &manifest, const Entry &entry,
   }
   KeyLine keys;
   for (int32_t cta = 0; cta < work.ctas(); ++cta) {
-    out += join("  cta ", cta, ": load ", number(work.load[cta]), "\n");
+    out += join("  cta ", work.launched(cta), ": load ", number(work.load[cta]),
+                "\n");
     for (int32_t i = work.ctaBegin[cta]; i < work.ctaBegin[cta + 1]; ++i) {
       const SaccadeWorkItem &item = work.items[i];
       out += join("    request ", item.request, " head ", item.kv_head,

@@ -11,8 +11,6 @@ using namespace saccade::rt;
 
 namespace {
 
-/// Smaller tiles are tried where they make no more items than this.
-constexpr int64_t kFewItems = 1024;
 /// What they have to gain to be taken.
 constexpr double kLeastGain = 1.04;
 /// Keys of a part of a batch-invariant plan, about: 32k keys of 8 KV heads fill
@@ -195,7 +193,7 @@ void Planner::planInvariant(const Manifest &manifest, const Entry &entry,
 /// that ends earlier. Of many tiles, ranges are even without cuts.
 void Planner::dealInstead(const Manifest &manifest, const Entry &entry,
                           const Batch &batch, int32_t ctas, bool fixedGrid,
-                          EntryWork &work) {
+                          EntryWork &work, double pace) {
   auto items = static_cast<int64_t>(tiles.size()) * entry.kvHeads;
   if (work.partials.empty() || items < ctas || items > kFewItems)
     return;
@@ -205,39 +203,46 @@ void Planner::dealInstead(const Manifest &manifest, const Entry &entry,
   double mean = 0;
   for (double load : trial.load)
     mean += load / ctas;
-  if (std::max(mean, lastOf(trial) / entry.rush) >=
-      mean + mergeCost(manifest, entry))
+  if (std::max(mean, lastOf(trial) * pace / entry.rush) >=
+      mean + mergeCost(manifest, entry) * pace)
     return;
   heaviestFirst.write(entry, tiles, trial);
+  trial.pace = pace;
   std::swap(work, trial);
 }
 
 void Planner::plan(const Manifest &manifest, const Entry &entry,
                    const Batch &batch, int32_t ctas, bool fixedGrid,
-                   EntryWork &work) {
+                   EntryWork &work, double pace) {
   work.partials.clear();
   work.counters = 0;
+  work.pace = pace;
+  work.grid = {};
+  work.isSecond = false;
   if (batchInvariant)
     return planInvariant(manifest, entry, batch, ctas, fixedGrid, work);
   bool splittable = entry.isSplittable(manifest) && ctas > 0;
   if (splittable && entry.policy == Policy::Ranges) {
     cutTiles(manifest, entry, batch, tileRowsOf(entry), tiles);
-    ranges.plan(manifest, entry, batch, tiles, ctas, fixedGrid, work);
-    return dealInstead(manifest, entry, batch, ctas, fixedGrid, work);
+    ranges.plan(manifest, entry, batch, tiles, ctas, fixedGrid, work, pace);
+    return dealInstead(manifest, entry, batch, ctas, fixedGrid, work, pace);
   }
   planHeaviestFirst(manifest, entry, batch, ctas, fixedGrid, work);
   if (!splittable)
     return;
   // Whole tiles, unless cutting some lets the last cta end earlier.
-  double last = lastOf(work), sum = 0, merge = mergeCost(manifest, entry);
+  double last = lastOf(work), sum = 0,
+         merge = mergeCost(manifest, entry) * pace;
   for (double load : work.load)
     sum += load;
   if (last <= sum / ctas + merge)
     return;
   cutTiles(manifest, entry, batch, tileRowsOf(entry), tiles);
-  ranges.plan(manifest, entry, batch, tiles, ctas, fixedGrid, trial);
-  if (!trial.partials.empty() && lastOf(trial) + merge < last)
-    std::swap(work, trial);
+  ranges.plan(manifest, entry, batch, tiles, ctas, fixedGrid, trial, pace);
+  if (trial.partials.empty() || lastOf(trial) + merge >= last)
+    return;
+  trial.pace = pace;
+  std::swap(work, trial);
 }
 
 void Planner::reserve(const Manifest &manifest, const Entry &entry,
@@ -245,7 +250,7 @@ void Planner::reserve(const Manifest &manifest, const Entry &entry,
   WorkSize most = mostWork(manifest, entry, limits, ctas, batchInvariant);
   tiles.reserve(most.items / entry.kvHeads + 1);
   heaviestFirst.reserve(limits, most.items, ctas, entry.kvHeads);
-  if (mayShrink(entry) || entry.isSplittable(manifest))
+  if (mayShrink(entry) || entry.isSplittable(manifest) || entry.fused >= 0)
     trial.reserve(most, ctas);
   if (!entry.isSplittable(manifest))
     return;

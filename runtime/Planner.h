@@ -20,6 +20,9 @@
 // Where a kernel has an entry for requests of many rows and one for those of
 // few, each is planned over its own requests alone.
 //
+// Where both are bodies of one kernel (SharedPlan.cpp), they share a launch:
+// its ctas are divided so that both are modelled to end at once.
+//
 // An entry says which of the two it asks for; one without partial states is
 // planned heaviest first, in whole tiles.
 //
@@ -33,10 +36,15 @@
 #include "runtime/HeaviestFirst.h"
 #include "runtime/RangePolicy.h"
 
+#include <span>
 #include <string>
 #include <vector>
 
 namespace saccade::rt {
+
+/// Smaller tiles, and other divisions of ctas, are tried where they make no
+/// more items than this.
+constexpr int64_t kFewItems = 1024;
 
 /// Whole items that any batch within the limits gives at most.
 int64_t mostItems(const Entry &entry, const Limits &limits);
@@ -56,11 +64,27 @@ public:
                const Limits &limits, int32_t ctas);
 
   /// Plans one entry for at most `ctas` ctas; exactly so many with
-  /// `fixedGrid`. What `work` held is overwritten.
+  /// `fixedGrid`. What `work` held is overwritten. Its ctas work `pace` times
+  /// as fast as costs say, out of at most `rush`; loads are costs all the same.
   void plan(const Manifest &manifest, const Entry &entry, const Batch &batch,
-            int32_t ctas, bool fixedGrid, EntryWork &work);
+            int32_t ctas, bool fixedGrid, EntryWork &work, double pace = 1);
+
+  /// Plans two entries for a launch that both share, of at most `ctas` ctas, at
+  /// least two: each has one or more, unless the other has all. Loads are times
+  /// now.
+  void planShared(const Manifest &manifest, const Entry &first,
+                  const Entry &second, const Batch &batch, int32_t ctas,
+                  bool fixedGrid, EntryWork &firstWork, EntryWork &secondWork);
+
+  /// Plans all entries, for at most ctas[e] ctas of entry e, or of the launch
+  /// that it shares; without `shared`, none shares one.
+  void planAll(const Manifest &manifest, const Batch &batch,
+               std::span<const int32_t> ctas, bool fixedGrid, bool shared,
+               std::vector<EntryWork> &work);
 
 private:
+  int32_t divide(const Manifest &manifest, const Entry &first,
+                 const Entry &second, const Batch &batch, int32_t ctas);
   int64_t chooseRows(const Manifest &manifest, const Entry &entry,
                      const Batch &batch, int32_t ctas, bool fixedGrid);
   void planHeaviestFirst(const Manifest &manifest, const Entry &entry,
@@ -68,7 +92,7 @@ private:
                          EntryWork &work);
   void dealInstead(const Manifest &manifest, const Entry &entry,
                    const Batch &batch, int32_t ctas, bool fixedGrid,
-                   EntryWork &work);
+                   EntryWork &work, double pace);
   void planInvariant(const Manifest &manifest, const Entry &entry,
                      const Batch &batch, int32_t ctas, bool fixedGrid,
                      EntryWork &work);

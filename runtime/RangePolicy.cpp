@@ -230,7 +230,8 @@ void RangePolicy::write(int32_t ctas, bool fixedGrid, EntryWork &work) {
 
 void RangePolicy::plan(const Manifest &manifest, const Entry &entry,
                        const Batch &batch, const std::vector<Tile> &tiles,
-                       int32_t ctas, bool fixedGrid, EntryWork &work) {
+                       int32_t ctas, bool fixedGrid, EntryWork &work,
+                       double pace) {
   work.partials.clear();
   work.load.clear();
   work.ctaBegin.assign(1, 0);
@@ -259,8 +260,10 @@ void RangePolicy::plan(const Manifest &manifest, const Entry &entry,
   spread(ctas);
   // Ctas that share the memory's bandwidth end together, unless one has so much
   // more that it cannot draw it fast enough.
-  double uncut = std::max(all / ctas, double(heaviestWhole()) / entry.rush);
-  if (uncut <= all / used + double(unitsOf(mergeCost(manifest, entry)))) {
+  double uncut =
+      std::max(all / ctas, double(heaviestWhole()) * pace / entry.rush);
+  if (uncut <=
+      all / used + double(unitsOf(mergeCost(manifest, entry) * pace))) {
     cutWhole();
   } else {
     if (used < ctas)

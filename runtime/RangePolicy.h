@@ -28,10 +28,10 @@ class RangePolicy {
 public:
   /// Plans tiles of a splittable entry for at most `ctas` ctas; exactly so many
   /// with `fixedGrid`. Tiles stay whole where that ends as early as cutting and
-  /// merging them does.
+  /// merging them does. Ctas work `pace` times as fast as costs say.
   void plan(const Manifest &manifest, const Entry &entry, const Batch &batch,
             const std::vector<Tile> &tiles, int32_t ctas, bool fixedGrid,
-            EntryWork &work);
+            EntryWork &work, double pace = 1);
 
   /// Makes room for so many tiles.
   void reserve(int64_t tiles, int32_t ctas, size_t folds);

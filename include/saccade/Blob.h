@@ -69,6 +69,11 @@
  *       rows?          attend: {"least"?: 17, "most"?: 16}: the requests that
  *                      the entry takes, by their packed rows; absent: all. The
  *                      entries that say so take each request once together
+ *       fused_into?    attend: index of an earlier attend, of other requests
+ *                      (rows), whose function computes the items of both in one
+ *                      launch: this entry's have format 1, and a cta has items
+ *                      of one entry. Code, threads and shared_bytes are those of
+ *                      that entry; one of the two leaves partial states at most
  *       caches         arguments that the entry folds or writes, e.g. [1]; rows:
  *                      none
  *       folds?         attend: what an item folds, one for each attend of the

@@ -37,7 +37,7 @@ typedef struct SaccadeWorkItem {
   int32_t kv_begin;  /* first position of the sequence to fold                */
   int32_t kv_end;    /* one past the last position (clamped to kv_len)        */
   int32_t partial;   /* -1: write results; else the slot of the partial state */
-  int32_t format;    /* which body of the kernel                              */
+  int32_t format;    /* which body of the kernel: one for all items of a CTA  */
 } SaccadeWorkItem;
 
 /*
@@ -101,7 +101,8 @@ enum SaccadeHeaderWord {
   SACCADE_WORD_COUNTERS = 5,  /* int32_t *, parts that are written             */
   SACCADE_WORD_PLAN_BYTES = 6, /* bytes from the requests on that hold the plan:
                                  kernels may read all of them ahead            */
-  SACCADE_WORD_RESERVED = 7,  /* 0                                             */
+  SACCADE_WORD_FORMAT = 7,    /* number that is added to the format of all
+                                 items                                         */
   SACCADE_HEADER_WORDS = 8
 };
 

@@ -193,7 +193,8 @@ enum SaccadePlanFlags {
 typedef struct SaccadeCapacity {
   int32_t requests;     /* requests of a batch */
   int32_t ctas;         /* blocks of a launch; 0: SMs x resident blocks, CPU:
-                           four per thread */
+                           four per thread. A launch that two entries share has
+                           two at least */
   int64_t query_tokens; /* sum of q_len over a batch */
   int64_t indices;      /* page ids and key blocks that are given on the host,
                            all caches and requests together */

@@ -32,13 +32,28 @@ void operator delete[](void *memory, size_t) noexcept { free(memory); }
 
 namespace {
 
-void checkUpdates(const char *layout, const char *policy, uint32_t flags) {
+/// `shared`: of two entries that share a launch.
+void checkUpdates(const char *layout, const char *policy, uint32_t flags,
+                  bool shared) {
   json object = manifest(layout);
   json &entry = object["entries"][0];
   if (*policy) {
     entry["partial_floats"] = PlainKernel::kPartialFloats;
     entry["cost"] = {{"alpha", 1}, {"beta", 1}, {"policy", policy}};
     entry["cost"]["groups"] = {{"rows", 2}, {"keys", {0.8, 1.0}}};
+  }
+  if (shared) {
+    for (json *slot : {&object["arguments"][0], &object["arguments"][1],
+                       &object["results"][0]})
+      (*slot)["dtype"] = "bf16";
+    object["target"] = "sm_90a";
+    entry["format"] = "ptx";
+    object["entries"].insert(object["entries"].begin(), entry);
+    json &many = object["entries"][0];
+    many.erase("partial_floats");
+    many["rows"] = {{"least", 9}};
+    object["entries"][1]["rows"] = {{"most", 8}};
+    object["entries"][1]["fused_into"] = 0;
   }
   std::string bytes = blob(object);
   SaccadeModule *module = nullptr;
@@ -90,6 +105,7 @@ TEST_CASE("plan: updates allocate nothing") {
       for (uint32_t flags : {0u, uint32_t(SACCADE_PLAN_FIXED_GRID),
                              uint32_t(SACCADE_PLAN_BATCH_INVARIANT)}) {
         CAPTURE(flags);
-        checkUpdates(layout, policy, flags);
+        checkUpdates(layout, policy, flags, false);
+        checkUpdates(layout, policy, flags, true);
       }
 }

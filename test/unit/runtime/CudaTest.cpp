@@ -5,10 +5,7 @@
 // driver refuses. Without that library, or without any driver, the tests say
 // so.
 #include "runtime/CudaDevice.h"
-#include "test/mock/MockCuda.h"
-#include "test/unit/Test.h"
-#include "test/unit/runtime/PlainKernel.h"
-#include "test/unit/runtime/Samples.h"
+#include "test/unit/runtime/CudaFixture.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -19,110 +16,6 @@
 using namespace saccade;
 using namespace saccade::rt;
 using namespace saccade::test;
-
-namespace {
-
-std::string ownPath() {
-  char path[4096];
-  ssize_t size = readlink("/proc/self/exe", path, sizeof path);
-  return std::string(path, size > 0 ? size : 0);
-}
-
-/// The mock lies beside this program. Found before any test opens a driver: the
-/// runtime keeps the first one.
-MockCuda *const mock = [] {
-  std::string own = ownPath();
-  std::string path = own.substr(0, own.rfind('/')) + "/libsaccade-mock-cuda.so";
-  void *library = dlopen(path.c_str(), RTLD_NOW);
-  if (!library || getenv("SACCADE_LIBCUDA"))
-    return static_cast<MockCuda *>(nullptr);
-  setenv("SACCADE_LIBCUDA", path.c_str(), 1);
-  return reinterpret_cast<MockCuda *(*)()>(dlsym(library, kMockCudaSymbol))();
-}();
-
-/// A GPU form of the sample kernel that PlainKernel can stand for.
-json pagedManifest() {
-  json object = manifest("paged");
-  object["target"] = "sm_90a";
-  object["entries"][0]["format"] = "ptx";
-  object["entries"][0]["threads"] = 128;
-  object["entries"][0]["shared_bytes"] = 64 * 1024;
-  return object;
-}
-
-struct Fixture {
-  Fixture() {
-    REQUIRE_MESSAGE(mock, "the mock of libcuda.so.1 is missing");
-    *mock = MockCuda();
-  }
-  ~Fixture() {
-    saccade_plan_destroy(plan);
-    saccade_module_destroy(module);
-    // Whatever a test did, nothing is left.
-    CHECK(mock->allocated == 0);
-    CHECK(mock->pinned == 0);
-    CHECK(mock->events == 0);
-    CHECK(mock->modules == 0);
-    CHECK(mock->contextDepth == 0);
-  }
-
-  SaccadeStatus load(const json &object = pagedManifest(),
-                     std::string_view code = ".entry attend") {
-    std::string bytes = blob(object, code);
-    return saccade_module_load(bytes.data(), bytes.size(), nullptr, &module);
-  }
-  SaccadeStatus create(uint32_t flags = 0, int32_t ctas = 0) {
-    SaccadeCapacity capacity = {};
-    capacity.requests = 4;
-    capacity.query_tokens = 16;
-    capacity.indices = 16;
-    capacity.ctas = ctas;
-    capacity.flags = flags;
-    return saccade_plan_create(module, kCuda, &capacity, &plan);
-  }
-  SaccadeStatus update(int32_t requests = 2, bool deviceTable = false) {
-    SaccadeCacheBatch caches[1] = {};
-    caches[0].lengths = lengths;
-    Tensor<int32_t> table({2, 2});
-    table.data = {1, 3, 0, 2};
-    table.view.data = table.data.data();
-    if (deviceTable) {
-      table.view.device = kCuda;
-      table.view.data = deviceIds;
-    }
-    caches[0].indices = table;
-    SaccadeBatch batch = {};
-    batch.requests = requests;
-    batch.num_caches = 1;
-    batch.q_len = qLen;
-    batch.caches = caches;
-    return saccade_plan_update(plan, &batch, stream);
-  }
-  SaccadeStatus run() {
-    for (Tensor<float> *tensor : {&q, &k, &v, &o, &lse}) {
-      // 16-byte aligned, as device memory is.
-      REQUIRE(reinterpret_cast<uintptr_t>(tensor->view.data) % 16 == 0);
-      tensor->view.device = kCuda;
-    }
-    SaccadeArgument values[] = {asTensor(q), asCache(k, v), asReal(0.5),
-                                asTensor(o), asTensor(lse)};
-    return saccade_run(plan, values, 5, stream);
-  }
-
-  SaccadeModule *module = nullptr;
-  SaccadePlan *plan = nullptr;
-  void *stream = reinterpret_cast<void *>(0x77);
-  int32_t qLen[2] = {1, 2}, lengths[2] = {5, 6};
-  int32_t deviceIds[4] = {3, 2, 1, 0};
-  Tensor<float> q{{3, 4, 8}, 0.25f}, o{{3, 4, 8}, NAN}, lse{{3, 4}, NAN};
-  Tensor<float> k{{4, 4, 2, 8}, 0.5f}, v{{4, 4, 2, 8}, 2.0f};
-};
-
-const auto kPlain = [](const uint64_t *words, int cta) {
-  PlainKernel::run<PlainKernel::Kind::Paged>(words, cta);
-};
-
-} // namespace
 
 TEST_CASE("cuda: loads, plans, launches and releases") {
   Fixture f;
@@ -220,6 +113,82 @@ TEST_CASE("cuda: each of two entries runs over its own requests") {
   REQUIRE(f.run() == SACCADE_OK);
   REQUIRE(mock->launches.size() == 3);
   CHECK(mock->launches[2].kernel == "attend_few");
+}
+
+TEST_CASE("cuda: two entries of one function share a launch") {
+  json object = pagedManifest();
+  object["entries"].push_back(object["entries"][0]);
+  object["entries"][0]["rows"] = {{"least", 3}};
+  object["entries"][1]["rows"] = {{"most", 2}};
+  object["entries"][1]["name"] = "attend_few";
+  object["entries"][1]["fused_into"] = 0;
+  std::vector<std::vector<int>> formats; // of launches, by ctas
+  auto kernel = [&](const uint64_t *words, int cta) {
+    if (cta == 0)
+      formats.emplace_back();
+    auto *begin =
+        reinterpret_cast<const int32_t *>(words[SACCADE_WORD_CTA_BEGIN]);
+    auto *items =
+        reinterpret_cast<const SaccadeWorkItem *>(words[SACCADE_WORD_ITEMS]);
+    int format = -1;
+    for (int i = begin[cta]; i < begin[cta + 1]; ++i) {
+      int of = items[i].format + int(words[SACCADE_WORD_FORMAT]);
+      CHECK((format < 0 || format == of));
+      CHECK(of == (items[i].request == 0)); // one token: few rows
+      format = of;
+    }
+    formats.back().push_back(format);
+    kPlain(words, cta);
+  };
+  {
+    Fixture f;
+    mock->kernels["attend"] = kernel;
+    REQUIRE(f.load(object) == SACCADE_OK);
+    REQUIRE(f.create(SACCADE_PLAN_FIXED_GRID, 4) == SACCADE_OK);
+    REQUIRE(f.update(2) == SACCADE_OK);
+    REQUIRE(f.run() == SACCADE_OK);
+    for (float x : f.o.data)
+      CHECK(x == doctest::Approx(2.0));
+    // All ctas are for one kind where the other has no work; the grid stays.
+    REQUIRE(f.update(1) == SACCADE_OK);
+    REQUIRE(f.run() == SACCADE_OK);
+    REQUIRE(f.update(0) == SACCADE_OK);
+    REQUIRE(f.run() == SACCADE_OK);
+    CHECK(mock->launches.size() == 3);
+    for (const auto &launch : mock->launches) {
+      CHECK(launch.kernel == "attend");
+      CHECK(launch.grid == 4);
+    }
+    REQUIRE(formats.size() == 3);
+    for (int format : {0, 1})
+      CHECK(std::ranges::count(formats[0], format) == 2);
+    CHECK(std::ranges::count(formats[1], 1) == 2);
+    CHECK(std::ranges::count(formats[1], -1) == 2);
+    CHECK(std::ranges::count(formats[2], -1) == 4);
+  }
+  { // One cta is not enough for two kinds.
+    Fixture f;
+    formats.clear();
+    mock->kernels["attend"] = kernel;
+    REQUIRE(f.load(object) == SACCADE_OK);
+    REQUIRE(f.create(0, 1) == SACCADE_OK);
+    REQUIRE(f.update(2) == SACCADE_OK);
+    REQUIRE(f.run() == SACCADE_OK);
+    CHECK(formats == std::vector<std::vector<int>>{{0, 1}});
+  }
+  { // The device plans entry by entry, so they are launched so.
+    Fixture f;
+    formats.clear();
+    mock->kernels["attend"] = kernel;
+    REQUIRE(f.load(object) == SACCADE_OK);
+    REQUIRE(f.create(SACCADE_PLAN_ON_DEVICE, 2) == SACCADE_OK);
+    mock->modules = 1; // the runtime's own kernels stay
+    REQUIRE(f.update(2) == SACCADE_OK);
+    REQUIRE(f.run() == SACCADE_OK);
+    CHECK(formats == std::vector<std::vector<int>>{{0, 0}, {1, 1}});
+    for (float x : f.o.data)
+      CHECK(x == doctest::Approx(2.0));
+  }
 }
 
 TEST_CASE("cuda: a replayed launch computes the next plan") {
@@ -357,7 +326,7 @@ TEST_CASE("cuda: runs begin early behind all but what made their plan") {
   REQUIRE(f.load(object) == SACCADE_OK);
   REQUIRE(f.create(SACCADE_PLAN_DEPENDENT_LAUNCH | SACCADE_PLAN_ON_DEVICE) ==
           SACCADE_OK);
-  --mock->modules; // the runtime's own kernels stay
+  mock->modules = 1; // the runtime's own kernels stay
   REQUIRE(f.update() == SACCADE_OK);
   REQUIRE(f.run() == SACCADE_OK); // a copy made the plan
   Tensor<int32_t> lengths({2}), table({2, 2});

@@ -336,6 +336,61 @@ TEST_CASE("manifest: entries for requests of many rows and of few") {
                         "does not attend, but got {\"least\":1}"));
 }
 
+TEST_CASE("manifest: two entries of one launch") {
+  auto with = [](auto change) {
+    json object = gpuManifest();
+    json &entries = object["entries"];
+    entries.push_back(entries[0]);
+    entries[0]["rows"] = {{"least", 17}};
+    entries[1]["rows"] = {{"most", 16}};
+    entries[1]["partial_floats"] = 8;
+    entries[1]["fused_into"] = 0;
+    change(entries);
+    return object;
+  };
+  Manifest sample = parsed(with([](json &) {}));
+  REQUIRE(sample.entries.size() == 2);
+  CHECK(sample.entries[0].fused == 1);
+  CHECK(sample.entries[0].fusedInto == -1);
+  CHECK(sample.entries[1].fused == -1);
+  CHECK(sample.entries[1].fusedInto == 0);
+  Manifest apart = parsed(with([](json &e) { e[1].erase("fused_into"); }));
+  CHECK(apart.entries[0].fused == -1);
+
+  const std::string expects = "expects 'entries[1].fused_into' to be ";
+  auto refusesEntries = [&](auto change, const std::string &message) {
+    return refuses(with(change), expects + message);
+  };
+  CHECK(refusesEntries([](json &e) { e[1]["fused_into"] = 1; },
+                       "an integer in 0..0, but got 1"));
+  CHECK(refusesEntries([](json &e) { e[1]["threads"] = 384; },
+                       "an entry of the same code, threads and bytes, unlike "
+                       "'attend', but got 0"));
+  CHECK(refusesEntries([](json &e) { e[0]["shared_bytes"] = 8; },
+                       "an entry of the same code, threads and bytes, unlike "
+                       "'attend', but got 0"));
+  CHECK(refusesEntries([](json &e) { e[0]["partial_floats"] = 8; },
+                       "an entry without partial states, unlike 'attend', "
+                       "but got 0"));
+  CHECK(refusesEntries([](json &e) { e[0].erase("rows"); },
+                       "an entry of other 'rows', unlike 'attend', but got "
+                       "0"));
+  json third = with([](json &e) {
+    e.push_back(e[1]);
+    e[1]["rows"] = {{"least", 8}, {"most", 16}};
+    e[2]["rows"] = {{"most", 7}};
+  });
+  CHECK(refuses(third, "expects 'entries[2].fused_into' to be an entry that is "
+                       "in no other launch, unlike 'attend', but got 0"));
+  json cpu = manifest();
+  cpu["entries"].push_back(cpu["entries"][0]);
+  cpu["entries"][0]["rows"] = {{"least", 17}};
+  cpu["entries"][1]["rows"] = {{"most", 16}};
+  cpu["entries"][1]["fused_into"] = 0;
+  CHECK(refuses(cpu, expects + "an entry for a GPU, unlike 'attend', but got "
+                               "0"));
+}
+
 TEST_CASE("manifest: tensor maps") {
   auto with = [](auto change) {
     json object = gpuManifest();
