@@ -262,9 +262,14 @@ LogicalResult Compiler::generate(const Signature &signature) {
   if (!options.until.empty() && code.binary.empty())
     return success();
 
+  llvm::StringMap<int64_t> places;
   for (json::Value &value : entries) {
     json::Object &entry = *value.getAsObject();
-    const TargetEntry &target = code.entry(*entry.getString("name"));
+    StringRef name = *entry.getString("name");
+    const TargetEntry &target = code.entry(name);
+    places.try_emplace(name, places.size());
+    if (auto launch = places.find(target.launch); launch != places.end())
+      entry["fused_into"] = launch->second;
     entry["threads"] = target.threads;
     entry["shared_bytes"] = target.sharedBytes;
     if (target.registers >= 0) {
@@ -341,8 +346,10 @@ SaccadeStatus Compiler::runStages() {
   if (endsWith("tile"))
     return SACCADE_OK;
 
-  if (failed(lower("lower", buildTargetPipeline)) ||
-      failed(generate(*signature)))
+  if (failed(lower("lower", buildTargetPipeline)))
+    return SACCADE_BAD_SPEC;
+  result.report["remarks"] = json::Array(log.remarks);
+  if (failed(generate(*signature)))
     return SACCADE_BAD_SPEC;
   return SACCADE_OK;
 }

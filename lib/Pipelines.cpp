@@ -25,7 +25,7 @@ static constexpr llvm::StringLiteral kOptional[] = {
     "tile-load-queries-early", "tile-stage-outputs",    "tile-overlap-products",
     "tile-watch-keys",         "tile-skip-idle-groups", "tile-take-turns",
     "saccade-look-up-early",   "canonicalize",          "cse",
-    "tile-order-launches"};
+    "tile-order-launches",     "saccade-fuse-entries"};
 
 ArrayRef<llvm::StringLiteral> saccade::optionalPasses() { return kOptional; }
 
@@ -109,6 +109,8 @@ static void buildGpuPipeline(OpPassManager &pm,
   // llvm, nvvm, scf, arith, math, vector
   pm.addPass(createConvertTileToNvvmPass());
   stage.optional<LLVM::LLVMFuncOp>(createLookUpEarlyPass());
+  // Behind all that looks at one entry, while branches are regions.
+  stage.optional(createFuseEntriesPass());
   // llvm, nvvm
   pm.addPass(createConvertScalarsToNvvmPass());
 }

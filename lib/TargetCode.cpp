@@ -51,9 +51,17 @@ static LogicalResult generateGpuCode(ModuleOp module, const GpuChip &chip,
   };
   code.target = chip.name.str();
   code.driver = chip.driver;
-  for (const GpuEntry &entry : gpuEntries(module))
-    code.entries.push_back({entry.name, entry.threads, entry.sharedBytes,
-                            entry.mapWord, entry.maps, entry.waits});
+  for (const GpuEntry &entry : gpuEntries(module)) {
+    TargetEntry target{entry.name,    entry.threads, entry.sharedBytes,
+                       entry.mapWord, entry.maps,    entry.waits,
+                       /*launch=*/""};
+    code.entries.push_back(target);
+    target.launch = entry.name;
+    for (const std::string &name : entry.fused) {
+      target.name = name;
+      code.entries.push_back(target);
+    }
+  }
 
   std::string ir, ptx;
   if (failed(emitPtx(module, chip, ptx, options.keepStages ? &ir : nullptr)))
@@ -77,7 +85,7 @@ static LogicalResult generateGpuCode(ModuleOp module, const GpuChip &chip,
     code.stages.emplace_back("cubin", code.binary);
   for (TargetEntry &entry : code.entries)
     for (const GpuResources &found : resources)
-      if (found.name == entry.name) {
+      if (found.name == (entry.launch.empty() ? entry.name : entry.launch)) {
         entry.registers = found.registers;
         entry.spilledBytes = found.spillStoreBytes + found.spillLoadBytes;
       }

@@ -24,6 +24,8 @@ struct TargetEntry {
   llvm::SmallVector<std::array<int64_t, 3>> maps;
   /// GPU: whether it waits by itself for the end of the kernel before.
   bool waits = false;
+  /// GPU: the entry whose launch computes its items; empty: its own.
+  std::string launch;
   /// GPU, once assembled: of a thread. Negative where it is not known.
   int64_t registers = -1, spilledBytes = -1;
 };

@@ -282,6 +282,7 @@ struct ConvertAttnToTile
     b.setLoc(kernel.getLoc());
     entry = convertAttends(b, (name + "_few").str(), kernel, kernelWords, few);
     entry->setAttr(kMostRowsAttr, b.getI64IntegerAttr(most));
+    entry->setAttr(kBesideAttr, FlatSymbolRefAttr::get(b.getContext(), name));
     return success();
   }
 };

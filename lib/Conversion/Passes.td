@@ -17,7 +17,8 @@ def ConvertAttnToTilePass : Pass<"convert-attn-to-tile", "::mlir::ModuleOp"> {
     variant's bodies are inlined here, once, for every target. Kernels need a
     schedule. One that has `attn.few_rows_schedule` too gets a second attend entry,
     `<kernel>_few`, for requests of at most two of its tiles of rows; the first one then
-    takes those of more (`tile.most_rows`, `tile.least_rows`).
+    takes those of more (`tile.most_rows`, `tile.least_rows`), and may be computed in one
+    launch with it (`tile.beside`).
   }];
   let dependentDialects = [
     "::saccade::tile::TileDialect", "::mlir::arith::ArithDialect",

@@ -7,6 +7,7 @@
 
 #include "dialects/Tile/Tile.h"
 #include "lib/Target/Optimize.h"
+#include "lib/Transforms/PipelineModel.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
@@ -65,6 +66,9 @@ llvm::SmallVector<GpuEntry> saccade::gpuEntries(mlir::ModuleOp module) {
     function.walk([&](mlir::NVVM::GriddepcontrolOp control) {
       entry.waits |= control.getKind() == mlir::NVVM::GridDepActionKind::wait;
     });
+    if (auto fused = function->getAttrOfType<mlir::ArrayAttr>(kFusedAttr))
+      for (auto name : fused.getAsRange<mlir::StringAttr>())
+        entry.fused.push_back(name.str());
     auto mapWord =
         function->getAttrOfType<mlir::IntegerAttr>(tile::kMapWordAttr);
     auto maps = function->getAttrOfType<mlir::ArrayAttr>(tile::kTensorMapsAttr);

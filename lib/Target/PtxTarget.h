@@ -47,6 +47,8 @@ struct GpuEntry {
   llvm::SmallVector<std::array<int64_t, 3>> maps;
   /// Whether it waits by itself for the end of the kernel before.
   bool waits = false;
+  /// Entries whose items it computes beside its own (tile.fused).
+  llvm::SmallVector<std::string> fused;
 };
 llvm::SmallVector<GpuEntry> gpuEntries(mlir::ModuleOp module);
 

@@ -443,6 +443,41 @@ def LookUpEarlyPass : Pass<"saccade-look-up-early", "::mlir::LLVM::LLVMFuncOp"> 
                            "::mlir::LLVM::LLVMDialect"];
 }
 
+def FuseEntriesPass : Pass<"saccade-fuse-entries", "::mlir::ModuleOp"> {
+  let summary = "Makes one kernel of two entries that share no request";
+  let description = [{
+    A kernel that is marked with `tile.beside` becomes a body of the one that it names,
+    so that one launch computes the items of both: each CTA those of one of them, as
+    the format of its first item says, 0 or 1. A CTA has the threads and the shared
+    memory of the larger body; threads that a body has no work for give their registers
+    away. Kernels stay apart, and a remark says why, where registers do not suffice for
+    that, where warps have no roles, and where both leave partial states, which have one
+    place.
+
+    Before:
+
+    ```text
+    llvm.func @both(%words) { A; llvm.return }
+    llvm.func @both_few(%words) attributes {tile.beside = @both} { B; llvm.return }
+    ```
+
+    After:
+
+    ```text
+    llvm.func @both(%words) attributes {tile.fused = ["both_few"]} {
+      %begin = llvm.load ...; %end = llvm.load ...
+      scf.if %begin != %end {
+        %format = llvm.load %items[%begin].format
+        scf.if %format != 0 { B } else { A }
+      }
+      llvm.return
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::LLVM::LLVMDialect", "::mlir::NVVM::NVVMDialect"];
+}
+
 def ExpandMathPass : Pass<"saccade-expand-math"> {
   let summary = "Expands math functions into exp2, log2, fma and integer operations";
   let description = [{

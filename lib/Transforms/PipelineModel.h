@@ -26,6 +26,16 @@ inline constexpr llvm::StringLiteral kFewRowsScheduleAttr =
 inline constexpr llvm::StringLiteral kLeastRowsAttr = "tile.least_rows";
 inline constexpr llvm::StringLiteral kMostRowsAttr = "tile.most_rows";
 
+/// Discardable attribute of an entry that takes other requests than another one
+/// does: the name of that, in whose launch it may be.
+inline constexpr llvm::StringLiteral kBesideAttr = "tile.beside";
+/// Discardable attribute of a kernel of threads: names of the entries whose
+/// items it computes beside its own.
+inline constexpr llvm::StringLiteral kFusedAttr = "tile.fused";
+
+/// Registers of a thread that has nothing to do: no warp can have fewer.
+inline constexpr int64_t kLeastRegisters = 24;
+
 /// What the choice depends on.
 struct PipelineShape {
   int64_t headDim = 0, valueDim = 0;

@@ -15,7 +15,7 @@ attn.variant @all() {
 // CHECK-LABEL: tile.entry @both_few attend
 // CHECK-SAME: rows = 6, group = 3
 // CHECK-SAME: <rows = 8
-// CHECK-SAME: tile.most_rows = 12 : i64
+// CHECK-SAME: tile.beside = @both, tile.most_rows = 12 : i64
 // CHECK-COUNT-2: tile.dot
 // CHECK-NOT: tile.dot
 attn.kernel @both(%q: !attn.ragged<6x64xbf16>, %kv: !attn.ragged<2x64xbf16>)

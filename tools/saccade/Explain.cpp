@@ -66,6 +66,13 @@ void ExplainCommand::run() {
                           (taken.contains("most")
                                ? "of " + taken["most"].dump() + " rows or less"
                                : "")});
+    if (entry.contains("fused_into"))
+      rows.push_back(
+          {"  launch",
+           "that of " +
+               report["entries"][entry["fused_into"].get<size_t>()]["name"]
+                   .get<std::string>() +
+               ": each CTA has items of one of the two"});
     if (entry.contains("partial_floats"))
       rows.push_back({"  parts", "keys may be split, a state is " +
                                      entry["partial_floats"].dump() +
