@@ -231,10 +231,15 @@ struct ChooseSchedule : saccade::impl::ChooseSchedulePassBase<ChooseSchedule> {
                      " query heads a KV head fits");
     // Nobody says how long queries are: a batch may hold both kinds. Only keys
     // that can be split feed all multiprocessors with few rows.
-    if (!queryTokens && canSplit())
-      if (tile::ScheduleAttr few = chooseDealtKeys(
-              &getContext(), wanted, /*queryTokens=*/1, limit, canSplit()))
+    if (queryTokens || !canSplit())
+      return schedule;
+    for (tile::ScheduleAttr beside : {schedule, tile::ScheduleAttr()})
+      if (tile::ScheduleAttr few =
+              chooseDealtKeys(&getContext(), wanted, /*queryTokens=*/1, limit,
+                              canSplit(), beside)) {
         kernel->setAttr(kFewRowsScheduleAttr, few);
+        break;
+      }
     return schedule;
   }
 

@@ -17,34 +17,56 @@ namespace {
 constexpr int64_t kQueryStages = 2, kGrowth = 8;
 constexpr int64_t kComputeRegisters = 224; // of most schedules
 constexpr int64_t kBytesOnTheirWay = 64 * 1024;
+/// Beside CTAs that compute, fewer draw what memory gives, each more.
+constexpr int64_t kBytesBesideOthers = 2 * kBytesOnTheirWay;
 /// Below, barriers and look-ups of a tile weigh too much beside its bytes; but
 /// keys of more bytes (one of each) have logits in too many registers.
 constexpr int64_t kLeastTileBytes = 4096;
 constexpr int64_t kMostKeyBytes = 64;
 constexpr int64_t kMostRows = 32;
 
-struct Candidate {
-  int64_t rows, keys, warps, stages;
-  tile::CopyKind copy;
-};
-
 /// Of a thread that loads and of one that computes: what compiled kernels were
 /// seen to need.
 struct Registers {
   int64_t load, compute;
 };
+
+struct Candidate {
+  int64_t rows, keys, warps, stages;
+  tile::CopyKind copy;
+  Registers registers;
+};
+
 Registers registersFor(const Candidate &c) {
   if (c.warps < 8)
-    return {80, kComputeRegisters};
+    return {80, c.rows == kMostRows ? 232 : kComputeRegisters};
   if (c.rows == kMostRows && c.copy == tile::CopyKind::tma)
     return {40, 232};
   return {56, kComputeRegisters};
 }
 
+/// The same in a CTA of so many threads at least: those without work keep a
+/// few. Nothing where too few are left.
+std::optional<Registers> registersAmong(const Candidate &c, int64_t threads) {
+  Registers registers = registersFor(c);
+  constexpr int64_t loading = tile::kGroupWarps * tile::kWarpSize;
+  int64_t computing = tile::kWarpSize * c.warps;
+  int64_t idle = std::max<int64_t>(threads - loading - computing, 0);
+  int64_t left =
+      (tile::kRegisters - loading * registers.load - idle * kLeastRegisters) /
+      computing / 8 * 8;
+  // As many rows as these need all that there are.
+  if (c.rows == kMostRows && left < registers.compute)
+    return std::nullopt;
+  registers.compute = std::min(registers.compute, left);
+  return registers;
+}
+
 class Model {
 public:
-  Model(const PipelineShape &shape, int64_t sharedBytes)
-      : shape(shape), sharedBytes(sharedBytes) {}
+  /// `threads`: of a CTA that it shares a kernel with; 0: alone.
+  Model(const PipelineShape &shape, int64_t sharedBytes, int64_t threads)
+      : shape(shape), sharedBytes(sharedBytes), threads(threads) {}
 
   std::optional<Candidate> best(int64_t queryTokens) const {
     for (int64_t tiles = 1; tiles <= kMostRowTiles; ++tiles) {
@@ -55,15 +77,15 @@ public:
       // Fewer warps hide less of each other, but have fewer results to combine.
       for (int64_t keys = mostKeys(); keys >= leastKeys(); keys /= 2)
         for (int64_t warps : {8, 4})
-          if (std::optional<Candidate> candidate = consider(rows, keys, warps))
-            return candidate;
+          if (std::optional<Candidate> c = consider(rows, keys, warps))
+            return c;
     }
     return std::nullopt;
   }
 
 private:
   const PipelineShape &shape;
-  int64_t sharedBytes;
+  int64_t sharedBytes, threads;
 
   int64_t mostKeys() const {
     int64_t keys = tile::kAtomRows;
@@ -86,12 +108,19 @@ private:
     c.keys = keys;
     c.copy = copyFor(shape, c.keys);
     int64_t pair = shape.cacheBytes * c.keys * (shape.headDim + shape.valueDim);
-    c.stages = llvm::alignTo(llvm::divideCeil(kBytesOnTheirWay, pair), warps);
+    auto stagesOf = [&](int64_t bytes) {
+      return llvm::alignTo(llvm::divideCeil(bytes, pair), warps);
+    };
+    c.stages = stagesOf(threads ? kBytesBesideOthers : kBytesOnTheirWay);
     if (sharedBytesOf(c) > sharedBytes)
+      c.stages = stagesOf(kBytesOnTheirWay);
+    std::optional<Registers> registers = registersAmong(c, threads);
+    if (sharedBytesOf(c) > sharedBytes || !registers)
       return std::nullopt;
+    c.registers = *registers;
     // Copies of 16 bytes take longer to issue, which another round of stages
     // hides (0.7 %, measured; of boxes it makes CTAs unequal, 1 %).
-    if (c.copy == tile::CopyKind::gather) {
+    if (c.copy == tile::CopyKind::gather && !threads) {
       c.stages += warps;
       if (sharedBytesOf(c) > sharedBytes)
         c.stages -= warps;
@@ -100,7 +129,8 @@ private:
     // registers only where these have room.
     constexpr int64_t reserve = 56;
     int64_t live = liveRegistersOfDealt(c.rows, c.keys, shape.valueDim);
-    if (live + reserve + shape.extraRegisters <= kComputeRegisters)
+    if (live + reserve + shape.extraRegisters <=
+        std::min(kComputeRegisters, c.registers.compute))
       return c;
     return std::nullopt;
   }
@@ -132,20 +162,23 @@ int64_t saccade::liveRegistersOfDealt(int64_t rows, int64_t keys,
 tile::ScheduleAttr saccade::chooseDealtKeys(MLIRContext *context,
                                             const PipelineShape &shape,
                                             int64_t queryTokens,
-                                            int64_t sharedBytes, bool splits) {
-  std::optional<Candidate> best = Model(shape, sharedBytes).best(queryTokens);
+                                            int64_t sharedBytes, bool splits,
+                                            tile::ScheduleAttr beside) {
+  int64_t threads =
+      beside ? tile::kWarpSize * (beside.getWarps() + tile::kGroupWarps) : 0;
+  std::optional<Candidate> best =
+      Model(shape, sharedBytes, threads).best(queryTokens);
   if (!best)
     return {};
-  Registers registers = registersFor(*best);
   auto pipeline = tile::PipelineAttr::get(
-      context, best->stages, best->copy, registers.load, registers.compute,
-      kGrowth, kQueryStages, tile::DealKind::keys);
+      context, best->stages, best->copy, best->registers.load,
+      best->registers.compute, kGrowth, kQueryStages, tile::DealKind::keys);
   return tile::ScheduleAttr::get(context, best->rows, best->keys, best->warps,
                                  shape.element, pipeline, splits);
 }
 
-ItemCost saccade::costOfDealtItems(int64_t headDim, int64_t valueDim,
-                                   int64_t bytes) {
+ItemCost saccade::costOfDealtItems(tile::ScheduleAttr schedule, int64_t headDim,
+                                   int64_t valueDim, int64_t bytes) {
   // Memory gives each of 132 multiprocessors about 33 bytes a ns, at 1.75 GHz;
   // which draw a tenth more when others are done. An item ends with the
   // combination of warps; merging parts is a chain of some 4 us (measured).
@@ -153,7 +186,13 @@ ItemCost saccade::costOfDealtItems(int64_t headDim, int64_t valueDim,
   ItemCost cost;
   cost.item = itemClocks;
   cost.merge = mergeClocks;
-  cost.rush = 1.1;
+  // With more on their way, a CTA draws more: 80 bytes a ns with twice as many,
+  // beside CTAs that compute (measured).
+  tile::PipelineAttr pipeline = schedule.getPipeline();
+  double onTheirWay = double(pipeline.getStages() * schedule.getKeys() * bytes *
+                             (headDim + valueDim));
+  double more = std::clamp(onTheirWay / kBytesOnTheirWay, 1.0, 2.0) - 1;
+  cost.rush = 1.1 + 1.3 * more;
   cost.row = 1; // of a few
   cost.key = double(bytes * (headDim + valueDim)) / bytesPerClock;
   return cost;

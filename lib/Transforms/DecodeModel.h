@@ -18,15 +18,18 @@ int64_t liveRegistersOfDealt(int64_t rows, int64_t keys, int64_t valueDim);
 inline constexpr int64_t kMostRowTiles = 2;
 
 /// A schedule that deals keys to warps, for requests of so many query tokens,
-/// or null where they have too many rows for that.
+/// or null where they have too many rows for that. `beside`, if given, is the
+/// schedule that it is to share a kernel with (FuseEntries.cpp): then it fits
+/// into the CTAs of that, which compute while its own load.
 tile::ScheduleAttr chooseDealtKeys(mlir::MLIRContext *context,
                                    const PipelineShape &shape,
                                    int64_t queryTokens, int64_t sharedBytes,
-                                   bool splits);
+                                   bool splits, tile::ScheduleAttr beside = {});
 
 /// What items of such an entry cost, with so many bytes an element of keys and
 /// values.
-ItemCost costOfDealtItems(int64_t headDim, int64_t valueDim, int64_t bytes);
+ItemCost costOfDealtItems(tile::ScheduleAttr schedule, int64_t headDim,
+                          int64_t valueDim, int64_t bytes);
 
 } // namespace saccade
 

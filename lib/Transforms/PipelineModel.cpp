@@ -211,7 +211,7 @@ std::optional<ItemCost> saccade::costOfItems(tile::EntryOp entry) {
   if (!pipeline || !headDim || !valueDim)
     return std::nullopt;
   if (schedule.dealsKeys())
-    return costOfDealtItems(headDim, valueDim, bytes);
+    return costOfDealtItems(schedule, headDim, valueDim, bytes);
   int64_t all = schedule.getWarps() / tile::kGroupWarps;
   auto step = [&](int64_t groups) {
     return stepOf(headDim, valueDim, schedule.getKeys(), groups);

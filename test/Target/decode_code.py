@@ -93,7 +93,8 @@ CASES = {
 
 
 def compile_ptx(text):
-    """PTX of a spec's entry for few rows, the schedule of that, and its threads."""
+    """PTX of a spec's entry for few rows, the schedule of that, its threads, and
+    whether it is fused into the entry for many."""
     done = subprocess.run(
         ["saccade", "compile", "-", "--target", "sm_90a", "--json"],
         input=text, capture_output=True, text=True,
@@ -110,8 +111,10 @@ def compile_ptx(text):
     schedule = dict(re.findall(r"(\w+) = (\w+)", entry["schedule"]))
     expect("what is dealt", "keys", schedule.get("deal"))
     header, *entries = report["text"].split(".visible .entry")
-    expect("entries in PTX", len(names), len(entries))
-    return header + ".visible .entry" + entries[-1], schedule, entry["threads"]
+    fused = "fused_into" in entry
+    expect("entries in PTX", len(names) - fused, len(entries))
+    ptx = header + ".visible .entry" + entries[-1]
+    return ptx, schedule, entry["threads"], fused
 
 
 def registers(ptx):
@@ -126,6 +129,7 @@ def registers(ptx):
         )  # fmt: skip
     log = done.stdout + done.stderr
     expect("the exit code of ptxas", 0, done.returncode)
+    expect("warnings about matrix instructions", [], re.findall(r"C75\d\d", log))
     for spilled in re.findall(r"(\d+) bytes (?:stack|spill)", log):
         expect("spilled bytes", 0, int(spilled))
     return "0 spilled"
@@ -133,7 +137,9 @@ def registers(ptx):
 
 def report(dim=128, value_dim=None, stored=None, **shape):
     value_dim = value_dim or dim
-    ptx, schedule, threads = compile_ptx(spec(dim, value_dim, stored=stored, **shape))
+    ptx, schedule, threads, fused = compile_ptx(
+        spec(dim, value_dim, stored=stored, **shape)
+    )
     rows, keys = int(schedule["rows"]), int(schedule["keys"])
     # Logits: each 16 keys by 16 columns; results: each 16 columns by 16 keys.
     products = (rows // 8) * (keys // 16) * (-(-dim // 16) + -(-value_dim // 16))
@@ -148,10 +154,14 @@ def report(dim=128, value_dim=None, stored=None, **shape):
     tma = schedule["copy"] == "tma"
     expect("copies by tensor maps", tma, "cp.async.bulk.tensor" in ptx)
     expect("copies of 16 bytes", not tma, "cp.async.cg" in ptx)
-    expect("threads", 32 * int(schedule["warps"]) + 128, threads)
-    for absent in ("wgmma", ".local"):
-        expect(f"'{absent}'", 0, ptx.count(absent))
+    own = 32 * int(schedule["warps"]) + 128
+    expect("threads", own, min(own, threads) if fused else threads)
+    expect("'.local'", 0, ptx.count(".local"))
+    expect("'wgmma'", fused, "wgmma" in ptx)
+    # Each body's threads that load, and what has nothing to do, give away.
+    expect("roles", 2 * fused + 2 + (own < threads), ptx.count("setmaxnreg"))
     shape = f"{rows} x {keys}, {schedule['copy']}, {schedule['stages']} stages"
+    shape += ", fused" if fused else ""
     return f"{shape}: {products} products, {registers(ptx)}"
 
 
