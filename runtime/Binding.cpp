@@ -46,6 +46,23 @@ struct View {
   int64_t strideBatch, strideToken, strideHead;
 };
 
+/// An argument, or one of the two tensors of a cache.
+class ArgumentSubject final : public MessageSubject {
+public:
+  ArgumentSubject() = default;
+  ArgumentSubject(const Manifest &manifest, const Slot &slot)
+      : manifest(&manifest), slot(&slot) {}
+  void print(std::string &out) const override {
+    out += join("@", manifest->kernel, ": expects '", slot->name, "' ", part);
+  }
+
+  const char *part = "";
+
+private:
+  const Manifest *manifest = nullptr;
+  const Slot *slot = nullptr;
+};
+
 class Binder {
 public:
   Binder(const Manifest &manifest, const Batch &batch, DLDevice device,
@@ -54,7 +71,7 @@ public:
         extents(extents) {}
 
   Status bind(const Slot &slot, const SaccadeArgument &value, bool result) {
-    subject = join("@", manifest.kernel, ": expects '", slot.name, "' ");
+    subject = {manifest, slot};
     SACCADE_TRY(checkKind(slot, value));
     switch (slot.kind) {
     case SlotKind::Tensor:
@@ -220,13 +237,12 @@ private:
       values = &halves[1];
     }
     View k, v;
-    std::string whole = subject;
-    subject = whole + "(keys) ";
+    subject.part = "(keys) ";
     SACCADE_TRY(look(*keys, wanted, k));
-    subject = whole + "(values) ";
+    subject.part = "(values) ";
     wanted.dim = slot.valueDim;
     SACCADE_TRY(look(*values, wanted, v));
-    subject = whole;
+    subject.part = "";
     put(slot.word + SACCADE_CACHE_K_DATA, k);
     put(slot.word + SACCADE_CACHE_V_DATA, v);
     if (!paged)
@@ -353,7 +369,7 @@ private:
   DLDevice device;
   std::vector<uint64_t> &words;
   std::vector<TensorExtent> &extents;
-  std::string subject;
+  ArgumentSubject subject;
 };
 
 } // namespace

@@ -30,12 +30,18 @@ Status SaccadePlan::launch(size_t e, int32_t grid, void *stream) {
   CUfunction function = cuda->function(e).handle;
   bool early = flags & SACCADE_PLAN_DEPENDENT_LAUNCH && !isFresh;
   isFresh = false;
+  auto launched = [&](CUresult result, std::string_view with) -> Status {
+    if (result == CUDA_SUCCESS)
+      return SACCADE_OK;
+    return driver.check(result, join("@", manifest.kernel, ": ", with, " of '",
+                                     entry.name, "'"));
+  };
   if (!early)
-    return driver.check(
-        driver.cuLaunchKernel(function, grid, 1, 1, entry.threads, 1, 1,
-                              entry.sharedBytes, static_cast<CUstream>(stream),
-                              parameters, nullptr),
-        join("@", manifest.kernel, ": cuLaunchKernel of '", entry.name, "'"));
+    return launched(driver.cuLaunchKernel(function, grid, 1, 1, entry.threads,
+                                          1, 1, entry.sharedBytes,
+                                          static_cast<CUstream>(stream),
+                                          parameters, nullptr),
+                    "cuLaunchKernel");
   CUlaunchAttribute attribute = {};
   attribute.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
   attribute.value.programmaticStreamSerializationAllowed = 1;
@@ -47,7 +53,7 @@ Status SaccadePlan::launch(size_t e, int32_t grid, void *stream) {
   config.hStream = static_cast<CUstream>(stream);
   config.attrs = &attribute;
   config.numAttrs = 1;
-  return driver.check(
+  return launched(
       driver.cuLaunchKernelEx(&config, function, parameters, nullptr),
-      join("@", manifest.kernel, ": cuLaunchKernelEx of '", entry.name, "'"));
+      "cuLaunchKernelEx");
 }

@@ -107,7 +107,7 @@ int64_t saccade::rt::elementsOf(const DLTensor &tensor) {
 }
 
 Status saccade::rt::checkTensor(const DLTensor &tensor,
-                                std::string_view subject) {
+                                const MessageSubject &subject) {
   if (tensor.ndim < 0 || tensor.ndim > 8)
     return invalid(subject, "to have 0..8 dimensions, but got ", tensor.ndim);
   if (tensor.ndim > 0 && !tensor.shape)
@@ -145,7 +145,7 @@ Status saccade::rt::checkTensor(const DLTensor &tensor,
 
 Status Table::read(const DLTensor &tensor, DLDevice device, int maxRank,
                    std::string_view subject) {
-  SACCADE_TRY(checkTensor(tensor, subject));
+  SACCADE_TRY(checkTensor(tensor, TextSubject(subject)));
   if (!isType(tensor.dtype, DType::I32))
     return invalid(subject, "to be i32, but got ", nameOf(tensor.dtype));
   if (tensor.ndim < 1 || tensor.ndim > maxRank)

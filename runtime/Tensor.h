@@ -45,10 +45,34 @@ inline const char *addressOf(const DLTensor &tensor) {
   return static_cast<const char *>(tensor.data) + tensor.byte_offset;
 }
 
+/// How a message begins. It is put into words only where there is a message:
+/// runs are quick.
+class MessageSubject {
+public:
+  virtual void print(std::string &out) const = 0;
+
+protected:
+  ~MessageSubject() = default;
+};
+
+inline void appendTo(std::string &out, const MessageSubject &subject) {
+  subject.print(out);
+}
+
+/// One that is text already.
+class TextSubject final : public MessageSubject {
+public:
+  explicit TextSubject(std::string_view text) : text(text) {}
+  void print(std::string &out) const override { out += text; }
+
+private:
+  std::string_view text;
+};
+
 /// Rejects what no tensor may have: a missing shape, negative sizes, sizes
 /// whose product overflows, a null pointer to elements. `subject` begins the
 /// message.
-Status checkTensor(const DLTensor &tensor, std::string_view subject);
+Status checkTensor(const DLTensor &tensor, const MessageSubject &subject);
 
 /// A table of int32, on the host or on a device.
 struct Table {

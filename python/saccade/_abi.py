@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Callable
 from ctypes import (
     POINTER,
     Structure,
@@ -25,6 +26,7 @@ from ctypes import (
     c_void_p,
 )
 from pathlib import Path
+from typing import Any
 
 CPU, CUDA = 1, 2  # DLDeviceType
 TENSOR, CACHE, SCALAR, TABLE = 0, 1, 2, 3  # SaccadeArgumentKind
@@ -221,6 +223,7 @@ def _load() -> ctypes.CDLL:
 lib = _load()
 
 _handle, _text, _out = c_void_p, c_char_p, POINTER(c_void_p)
+_NUMBERS = {c_int32: c_int32, c_int64: c_int64, c_size_t: c_size_t}
 _SIGNATURES = {
     # name: (result, arguments); "status" is turned into exceptions
     "saccade_last_error": (_text, []),
@@ -294,10 +297,24 @@ _SIGNATURES = {
 }
 
 
-def _check(status: int, function, arguments) -> None:
+def fail(status: int) -> None:
+    """Raises what the last call said."""
+    message = (lib.saccade_last_error() or b"").decode(errors="replace")
+    raise _ERRORS.get(status, Error)(message)
+
+
+def _check(status: int, function: Any, arguments: Any) -> None:
     if status:
-        message = (lib.saccade_last_error() or b"").decode(errors="replace")
-        raise _ERRORS.get(status, Error)(message)
+        fail(status)
+
+
+def function_of_numbers(name: str) -> Callable[..., int]:
+    """A function that returns its status and takes addresses as numbers: for calls
+    that must be quick."""
+    function = ctypes.CFUNCTYPE(
+        c_int32, *[_NUMBERS.get(x, c_void_p) for x in _SIGNATURES[name][1]]
+    )
+    return function((name, lib))
 
 
 for _name, (_result, _arguments) in _SIGNATURES.items():

@@ -114,8 +114,9 @@ class BatchView:
                 values = _tensors.int32(values, f"{name}.{field}", rank=2)
             view = self.views.get((name, field))
             if view is None:
-                view = self.views[name, field] = _tensors.View()
-            setattr(struct, field, view.show(values, "i32", f"{name}.{field}"))
+                view = _tensors.View("i32", f"{name}.{field}")
+                self.views[name, field] = view
+            setattr(struct, field, view.show(values))
             self.kept.append(values)
             if not _tensors.on_host(values):
                 self.on_device.append(values)

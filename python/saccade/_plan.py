@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from ctypes import byref, c_void_p
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -62,8 +63,8 @@ class Capacity:
         }
         struct = _abi.Capacity(ctas=self.ctas, flags=flags | self.flags(), **sizes)
         if self.workspace is not None:
-            view = _tensors.View()
-            view.show(self.workspace, "u8", "workspace")
+            view = _tensors.View("u8", "workspace")
+            view.show(self.workspace)
             tensor = view.tensor
             if (tensor.code, tensor.bits) != (1, 8) or tensor.ndim != 1:
                 raise _abi.InvalidArgument(
@@ -71,6 +72,9 @@ class Capacity:
                 )
             struct.workspace, struct.workspace_bytes = tensor.data, tensor.shape[0]
         return struct
+
+
+_run = _abi.function_of_numbers("saccade_run")
 
 
 class _Counter:
@@ -112,49 +116,92 @@ class Frame:
         descriptions = arguments + results
         self.count = len(descriptions)
         self.arguments = (_abi.Argument * max(1, self.count))()
-        self.slots = []
-        kinds = {"cache": _abi.CACHE, "scalar": _abi.SCALAR, "table": _abi.TABLE}
-        for description, argument in zip(descriptions, self.arguments, strict=False):
-            kind, dtype = description["kind"], description.get("dtype", "f32")
-            argument.kind = kinds.get(kind, _abi.TENSOR)
-            views = _tensors.View(), _tensors.View()
-            if kind != "scalar":
-                argument.tensor = views[0].pointer
-            show = views[0].show, views[1].show
-            self.slots.append(
-                (argument, kind, dtype, description["name"], *show, views[1].pointer)
-            )
+        self.address = ctypes.addressof(self.arguments)
+        self.slots = [
+            _slot(description, argument)
+            for description, argument in zip(descriptions, self.arguments, strict=False)
+        ]
 
     def fill(self, values: list[Any], outputs: list[Any], stream: int) -> None:
-        everything = values + outputs
-        if len(everything) != self.count:
-            raise TypeError(f"expects {self.count} values, but got {len(everything)}")
-        for slot, value in zip(self.slots, everything, strict=False):
-            argument, kind, dtype, name, first, second, pointer = slot
-            if kind == "scalar":
-                self._scalar(dtype, name, argument, value)
-            elif kind == "cache" and isinstance(value, (tuple, list)):
-                if len(value) != 2:
-                    raise TypeError(f"'{name}': expects keys and values")
-                first(value[0], dtype, name, stream)
-                second(value[1], dtype, name, stream)
-                argument.values = pointer
-            else:
-                first(value, dtype, name, stream)
-                if kind == "cache":
-                    argument.values = None
-
-    @staticmethod
-    def _scalar(dtype: str, name: str, argument: _abi.Argument, value: Any) -> None:
-        if dtype == "f32":
-            argument.real = value if type(value) is float else float(value)
-            return
-        number = int(value)
-        if number != value or not -(2**31) <= number < 2**31:
-            raise _abi.InvalidArgument(
-                f"'{name}': expects an integer of 32 bits, but got {value!r}"
+        if len(values) + len(outputs) != self.count:
+            raise TypeError(
+                f"expects {self.count} values, but got {len(values) + len(outputs)}"
             )
-        argument.integer = number
+        slots = iter(self.slots)
+        for value, put in zip(values, slots, strict=False):  # values run out first
+            put(value, stream)
+        for value, put in zip(outputs, self.slots[len(values) :], strict=False):
+            put(value, stream)
+
+
+def _slot(description: dict, argument: _abi.Argument) -> Callable[[Any, int], None]:
+    """What puts a value into an argument, as its description asks."""
+    kind, name = description["kind"], description["name"]
+    dtype = description.get("dtype", "f32")
+    kinds = {"cache": _abi.CACHE, "scalar": _abi.SCALAR, "table": _abi.TABLE}
+    argument.kind = kinds.get(kind, _abi.TENSOR)
+    if kind == "scalar":
+        return _scalar_slot(dtype, name, argument)
+    view = _tensors.View(dtype, name)
+    argument.tensor = view.pointer
+    show = _quick(view)
+    if kind != "cache":
+        return show
+    values = _tensors.View(dtype, name)
+    show_values, paired = _quick(values), False
+
+    def put(value: Any, stream: int) -> None:
+        nonlocal paired
+        pair = isinstance(value, (tuple, list))
+        if pair:
+            if len(value) != 2:
+                raise TypeError(f"'{name}': expects keys and values")
+            show(value[0], stream)
+            show_values(value[1], stream)
+        else:
+            show(value, stream)
+        if pair is not paired:
+            argument.values = values.pointer if pair else None
+            paired = pair
+
+    return put
+
+
+def _quick(view: _tensors.View) -> Callable[[Any, int], Any]:
+    """View.show without a step, for types that are known already."""
+    readers, address, show = _tensors.readers, view.address, view.show
+
+    def put(value: Any, stream: int) -> None:
+        read = readers.get(type(value))
+        if read is None:
+            show(value, stream)
+        else:
+            read(id(value), address)
+
+    return put
+
+
+def _scalar_slot(
+    dtype: str, name: str, argument: _abi.Argument
+) -> Callable[[Any, int], None]:
+    last: Any = None
+
+    def put(value: Any, stream: int) -> None:
+        nonlocal last
+        if value is last and type(value) in (int, float):  # which cannot change
+            return
+        if dtype == "f32":
+            argument.real = float(value)
+        else:
+            number = int(value)
+            if number != value or not -(2**31) <= number < 2**31:
+                raise _abi.InvalidArgument(
+                    f"'{name}': expects an integer of 32 bits, but got {value!r}"
+                )
+            argument.integer = number
+        last = value
+
+    return put
 
 
 class Plan:
@@ -185,6 +232,7 @@ class Plan:
         lib.saccade_plan_create(
             kernel._module, device, byref(struct), byref(self._handle)
         )
+        self._address = self._handle.value
         self._frame = Frame(kernel.arguments, kernel.results)
         self._views = batch.views
         self._update(batch, stream)
@@ -250,10 +298,11 @@ class Plan:
         if stream is None:
             stream = _tensors.current_stream(tables, self._device)
         names = ("kv_lens", "page_table", "q_indptr")
-        views = [_tensors.View() for _ in tables]
+        views = [
+            _tensors.View("i32", name) for name, _ in zip(names, tables, strict=False)
+        ]
         shown = [
-            view.show(table, "i32", name, stream)
-            for view, table, name in zip(views, tables, names, strict=False)
+            view.show(table, stream) for view, table in zip(views, tables, strict=True)
         ]
         batch = _abi.DeviceBatch(
             requests=kv_lens.shape[0],
@@ -283,7 +332,9 @@ class Plan:
         """Runs on values in the kernel's order, which are not looked at again."""
         frame = self._frame
         frame.fill(values, outputs, stream)
-        lib.saccade_run(self._handle, frame.arguments, frame.count, stream)
+        status = _run(self._address, frame.address, frame.count, stream)
+        if status:
+            _abi.fail(status)
         _launches.add()
         if _watchers:
             for plans in _watchers:

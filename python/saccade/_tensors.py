@@ -74,9 +74,13 @@ class View:
     """One DLTensor that is filled again for each array that it shows. What stayed
     as it was since the last time is not written again: runs repeat themselves."""
 
-    __slots__ = ("tensor", "address", "shape", "strides", "kept", "pointer", "form")
+    __slots__ = (
+        "dtype", "name", "tensor", "address", "shape", "strides", "kept", "pointer",
+        "form",
+    )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, dtype: str, name: str) -> None:
+        self.dtype, self.name = dtype, name  # what is wanted, and for what
         # The caller keeps arrays alive; here only what __dlpack__ gave is kept.
         self.shape = (c_int64 * MAX_RANK)()
         self.strides = (c_int64 * MAX_RANK)()
@@ -86,15 +90,15 @@ class View:
         self.kept: Any = None
         self.form: Any = None
 
-    def show(self, array: Any, dtype: str, name: str, stream: int = 0):
+    def show(self, array: Any, stream: int = 0) -> Any:
         """Fills the view and gives a pointer to it, valid while `array` lives."""
         kind = type(array)
-        read = _readers[kind] if kind in _readers else _reader_of(kind)
+        read = readers[kind] if kind in readers else _reader_of(kind)
         if read is not None:
             read(id(array), self.address)
             return self.pointer
         if isinstance(array, np.ndarray):
-            form = (array.shape, array.strides, array.dtype, dtype)
+            form = (array.shape, array.strides, array.dtype)
             data = array.__array_interface__["data"][0]
         elif is_torch(array):
             form = (array.shape, array.stride(), array.dtype, array.device)
@@ -103,25 +107,25 @@ class View:
             return self._show_dlpack(array, stream)
         else:
             raise TypeError(
-                f"'{name}': expects an array (NumPy, torch, DLPack), "
+                f"'{self.name}': expects an array (NumPy, torch, DLPack), "
                 f"but got {type(array).__name__}"
             )
         if form != self.form:
-            self._fill(array, dtype, name)
+            self._fill(array)
             self.form = form
         self.tensor.data = data
         return self.pointer
 
-    def _fill(self, array: Any, dtype: str, name: str) -> None:
+    def _fill(self, array: Any) -> None:
         device = (CPU, 0)
         if isinstance(array, np.ndarray):
             size = array.itemsize
             strides = tuple(s // size for s in array.strides)
             if any(s % size for s in array.strides):
                 raise _abi.InvalidArgument(
-                    f"'{name}': expects strides of whole elements"
+                    f"'{self.name}': expects strides of whole elements"
                 )
-            code = _numpy_code(array.dtype, _NAMES[dtype])
+            code = _numpy_code(array.dtype, _NAMES[self.dtype])
         else:
             strides, code, where = (
                 array.stride(),
@@ -130,14 +134,14 @@ class View:
             )
             if where.type not in ("cpu", "cuda"):
                 raise _abi.InvalidArgument(
-                    f"'{name}': expects a tensor on cpu or cuda, but got {where}"
+                    f"'{self.name}': expects a tensor on cpu or cuda, but got {where}"
                 )
             if where.type == "cuda":
                 device = (CUDA, where.index or 0)
         rank = array.ndim
         if rank > MAX_RANK:
             raise _abi.InvalidArgument(
-                f"'{name}': expects at most {MAX_RANK} dimensions, but got {rank}"
+                f"'{self.name}': expects at most {MAX_RANK} dimensions, but got {rank}"
             )
         self.shape[:rank] = array.shape
         self.strides[:rank] = strides
@@ -184,7 +188,8 @@ class _Exchange(ctypes.Structure):
 
 # With the interpreter's lock, and Python's errors as exceptions.
 _Reader = ctypes.PYFUNCTYPE(ctypes.c_int, c_void_p, c_void_p)
-_readers: dict[type, Any] = {}
+#: What fills a DLTensor from arrays of a type, by type; see _reader_of.
+readers: dict[type, Any] = {}
 
 
 def _reader_of(kind: type) -> Any:
@@ -197,7 +202,7 @@ def _reader_of(kind: type) -> Any:
         exchange = _Exchange.from_address(address)
         if exchange.major == 1 and exchange.tensor_from_object:
             read = _Reader(exchange.tensor_from_object)
-    _readers[kind] = read
+    readers[kind] = read
     return read
 
 
@@ -207,7 +212,7 @@ def current_stream(values: list[Any], device: DLDevice) -> int:
         return 0
     for value in values:
         if is_torch(value[0] if isinstance(value, (tuple, list)) else value):
-            return sys.modules["torch"].cuda.current_stream(device.id).cuda_stream
+            return stream_of(device.id)
     return 0
 
 
@@ -283,13 +288,14 @@ def place_of(array: Any) -> tuple[str, int]:
         found = _places[device] = name, index
     if found[0] == "cpu":
         return found[0], 0
-    return found[0], _current_stream(found[1])
+    return found[0], stream_of(found[1])
 
 
 _places: dict[Any, tuple[str, int]] = {}
 
 
-def _current_stream(index: int) -> int:
+def stream_of(index: int) -> int:
+    """torch's current stream of a CUDA device."""
     torch = sys.modules["torch"]
     raw = getattr(torch._C, "_cuda_getCurrentRawStream", None)  # a tenth of the time
     if raw is not None:
