@@ -12,8 +12,8 @@ import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from . import _forked, _masks, _tensors, _trace
 from ._abi import InvalidArgument
@@ -140,8 +140,7 @@ def attend(
     )  # fmt: skip
 
 
-@dataclass
-class _Call:
+class _Call(NamedTuple):
     """The arguments of one call of attention, beside its tensors."""
 
     layout: str
@@ -201,7 +200,7 @@ def _attention(
     while True:
         planned = _plans.get(key) or _plan(key, q, k, v, call)
         with planned.lock:
-            if planned.key != key:  # another thread needed the plan
+            if planned.key is None:  # another thread needed the plan
                 continue
             order = planned.structure.order
             if order is not None:
@@ -286,13 +285,13 @@ def _plan(key: Hashable, q: Any, k: Any, v: Any, call: _Call) -> _Planned:
         room = (place, stream, len(q_lens), sum(q_lens))
         alike = [p for p in structure.plans if p.room == room and not p.captured]
         if len(alike) >= PLANS_OF_A_KERNEL:
-            planned = alike[0]
-            structure.plans.remove(planned)
-            _plans.pop(planned.key, None)
-            with planned.lock:
-                planned.key = None
-                planned.plan.update(q_lens, kv_lens=kv_lens, stream=stream)
-                planned.key = key
+            taken = alike[0]
+            with taken.lock:
+                structure.plans.remove(taken)
+                _plans.pop(taken.key, None)
+                taken.key = None
+                taken.plan.update(q_lens, kv_lens=kv_lens, stream=stream)
+            planned = _Planned(structure, taken.plan, key, room)
         else:
             plan = structure.kernel.plan(q_lens, kv_lens=kv_lens, stream=stream)
             planned = _Planned(structure, plan, key, room)
@@ -411,7 +410,7 @@ def _spec(
         )
         softcap = None if call.softcap is None else float("1e6")
         marks = [x for x in (left, right, softcap, call.alibi) if x is not None]
-        marked = replace(call, window=(left, right), softcap=softcap)
+        marked = call._replace(window=(left, right), softcap=softcap)
         _, values = _trace.fingerprint(*_functions(marked))
         order = [next(i for i, x in enumerate(marks) if x is y) for y in values]
         if order == list(range(len(marks))):
