@@ -17,8 +17,8 @@ from torch import Tensor
 from . import _functional, _masks, _wrapper
 from ._abi import InvalidArgument
 
-_functions: dict[int, tuple[Callable | None, Callable | None]] = {}
-_numbers: dict[tuple[Any, Any], int] = {}
+_functions: dict[str, tuple[Callable | None, Callable | None]] = {}
+_numbers: dict[tuple[Any, Any], str] = {}
 _lock = threading.Lock()
 
 
@@ -32,10 +32,10 @@ def is_traced(tensor: Tensor) -> bool:
 
 
 @torch.compiler.assume_constant_result
-def _number_of(score_mod: Callable | None, mask_mod: Callable | None) -> int:
+def _number_of(score_mod: Callable | None, mask_mod: Callable | None) -> str:
     """A number that a graph may hold instead of functions, which are kept."""
     with _lock:
-        number = _numbers.setdefault((score_mod, mask_mod), len(_numbers) + 1)
+        number = _numbers.setdefault((score_mod, mask_mod), str(len(_numbers) + 1))
         _functions[number] = score_mod, mask_mod
         return number
 
@@ -50,7 +50,7 @@ def attention(
     if out is not None:
         raise InvalidArgument("expects no out= under torch.compile or torch.export")
     left, right = (None, None) if window is None else _masks.sides(window)
-    number = 0
+    number = ""
     if score_mod is not None or mask_mod is not None:
         number = _number_of(score_mod, mask_mod)
     output, lse = torch.ops.saccade.attention(
@@ -75,7 +75,7 @@ def _new_lse(q: Tensor, layout: str, return_lse: bool) -> Tensor:
 def _attention(
     q: Tensor, k: Tensor, v: Tensor, layout: str, causal: bool, left: int | None,
     right: int | None, softcap: float | None, alibi: Tensor | None,
-    sinks: Tensor | None, scale: float | None, functions: int,
+    sinks: Tensor | None, scale: float | None, functions: str,
     q_lens: Sequence[int] | None, kv_lens: Sequence[int] | None,
     q_indptr: Sequence[int] | None, kv_indptr: Sequence[int] | None, return_lse: bool,
     first_query: bool,
@@ -96,7 +96,7 @@ def _attention(
 def _(
     q: Tensor, k: Tensor, v: Tensor, layout: str, causal: bool, left: int | None,
     right: int | None, softcap: float | None, alibi: Tensor | None,
-    sinks: Tensor | None, scale: float | None, functions: int,
+    sinks: Tensor | None, scale: float | None, functions: str,
     q_lens: Sequence[int] | None, kv_lens: Sequence[int] | None,
     q_indptr: Sequence[int] | None, kv_indptr: Sequence[int] | None, return_lse: bool,
     first_query: bool,
@@ -117,7 +117,7 @@ def run(attention: Any, q: Tensor, args: Sequence[Any], scale: float | None) -> 
     return (output, lse) if attention._given.return_lse else output
 
 
-def _planned(number: int) -> Any:
+def _planned(number: str) -> Any:
     found = _wrapper.numbered.get(number)
     if found is None:
         raise InvalidArgument(
@@ -127,7 +127,7 @@ def _planned(number: int) -> Any:
 
 
 def _run_planned(
-    number: int, q: Tensor, new: Sequence[Tensor], keys: Tensor, values: Tensor | None,
+    number: str, q: Tensor, new: Sequence[Tensor], keys: Tensor, values: Tensor | None,
     scale: float | None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     found = _planned(number)
@@ -138,7 +138,7 @@ def _run_planned(
     return result
 
 
-def _fake_run(number: int, q: Tensor) -> tuple[Tensor, Tensor]:
+def _fake_run(number: str, q: Tensor) -> tuple[Tensor, Tensor]:
     found = _planned(number)
     output = q.new_empty((*q.shape[:-1], found._given.value_dim))
     shape = q.shape[:-1] if found._given.return_lse else (0,)
@@ -147,14 +147,14 @@ def _fake_run(number: int, q: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.library.custom_op("saccade::run", mutates_args=())
 def _run(
-    q: Tensor, keys: Tensor, values: Tensor | None, attention: int, scale: float | None
+    q: Tensor, keys: Tensor, values: Tensor | None, attention: str, scale: float | None
 ) -> tuple[Tensor, Tensor]:
     return _run_planned(attention, q, (), keys, values, scale)
 
 
 @_run.register_fake
 def _(
-    q: Tensor, keys: Tensor, values: Tensor | None, attention: int, scale: float | None
+    q: Tensor, keys: Tensor, values: Tensor | None, attention: str, scale: float | None
 ) -> tuple[Tensor, Tensor]:
     return _fake_run(attention, q)
 
@@ -162,7 +162,7 @@ def _(
 @torch.library.custom_op("saccade::append_and_run", mutates_args={"keys", "values"})
 def _append_and_run(
     q: Tensor, new_keys: Tensor, new_values: Tensor, keys: Tensor,
-    values: Tensor | None, attention: int, scale: float | None,
+    values: Tensor | None, attention: str, scale: float | None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     return _run_planned(attention, q, (new_keys, new_values), keys, values, scale)
 
@@ -170,6 +170,6 @@ def _append_and_run(
 @_append_and_run.register_fake
 def _(
     q: Tensor, new_keys: Tensor, new_values: Tensor, keys: Tensor,
-    values: Tensor | None, attention: int, scale: float | None,
+    values: Tensor | None, attention: str, scale: float | None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     return _fake_run(attention, q)

@@ -264,12 +264,13 @@ class Attention:
         return _tensors.current_stream([example], self.kernel._device)
 
 
-def _number_of(attention: Attention) -> int:
-    """A number of its own for each attention, by which it is found while it lives."""
-    number = next(_numbers)
+def _number_of(attention: Attention) -> str:
+    """A number of its own for each attention, by which it is found while it lives:
+    text, so that no graph takes it for a size."""
+    number = str(next(_numbers))
     numbered[number] = attention
     return number
 
 
 _numbers = itertools.count(1)
-numbered: weakref.WeakValueDictionary[int, Attention] = weakref.WeakValueDictionary()
+numbered: weakref.WeakValueDictionary[str, Attention] = weakref.WeakValueDictionary()

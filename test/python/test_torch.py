@@ -6,6 +6,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import saccade  # noqa: E402
+import saccade._torch_ops  # noqa: E402
 
 
 def close(got, want):
@@ -105,7 +106,22 @@ def test_operators_are_well_formed():
     nothing = (None,) * 5
     torch.library.opcheck(
         torch.ops.saccade.attention.default,
-        (q, k, v, "BHSD", True, *nothing, None, 0, None, None, None, None, True, False),
+        (
+            q,
+            k,
+            v,
+            "BHSD",
+            True,
+            *nothing,
+            None,
+            "",
+            None,
+            None,
+            None,
+            None,
+            True,
+            False,
+        ),
         test_utils=("test_schema", "test_faketensor"),
     )
 
