@@ -17,7 +17,7 @@ Status CudaDevice::get(int ordinal, CudaDevice *&device) {
   std::lock_guard lock(mutex);
   if (auto it = devices->find(ordinal); it != devices->end()) {
     device = it->second;
-    return SACCADE_OK;
+    return device->driver().checkProcess();
   }
   std::unique_ptr<CudaDevice> opened(new CudaDevice);
   SACCADE_TRY(opened->open(ordinal));

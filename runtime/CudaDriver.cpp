@@ -7,6 +7,7 @@
 
 #include <cstdlib>
 #include <dlfcn.h>
+#include <unistd.h>
 
 using namespace saccade::rt;
 
@@ -100,6 +101,7 @@ Opened open() {
     return failed(SACCADE_NO_DEVICE, "cuda: expects a working driver, but got ",
                   text ? text : "an unknown error");
   }
+  driver.process = getpid();
   return opened;
 }
 
@@ -118,10 +120,20 @@ Status CudaDriver::check(CUresult result, std::string_view what) const {
               "cuda: ", what, ": ", name, " (", result, "): ", text);
 }
 
+Status CudaDriver::checkProcess() const {
+  pid_t here = getpid();
+  if (here == process)
+    return SACCADE_OK;
+  return fail(SACCADE_NO_DEVICE, "cuda: expects process ", process,
+              ", which opened the driver, but got ", here,
+              ", which was forked from it; start processes that use a GPU anew "
+              "(spawn)");
+}
+
 Status saccade::rt::getDriver(const CudaDriver *&driver) {
   static const Opened opened = open();
   if (opened.status != SACCADE_OK)
     return fail(opened.status, opened.message);
   driver = &opened.driver;
-  return SACCADE_OK;
+  return driver->checkProcess();
 }

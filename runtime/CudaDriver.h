@@ -157,9 +157,13 @@ struct CudaDriver {
       CUtensorMapFloatOOBfill fill);
 
   int version = 0; ///< cuDriverGetVersion
+  int process = 0; ///< that opened it
 
   /// Turns a result into a status; `what` names the call for the message.
   Status check(CUresult result, std::string_view what) const;
+  /// Refuses to go on in a process that was forked from the one that opened the
+  /// driver: CUDA does not work there, and says so in odd ways.
+  Status checkProcess() const;
 };
 
 /// Opens libcuda.so.1, or the library that SACCADE_LIBCUDA names, on the first

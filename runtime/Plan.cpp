@@ -266,6 +266,8 @@ SaccadePlan::~SaccadePlan() {
 
 Status SaccadePlan::update(const SaccadeBatch &source, void *stream) {
   const Manifest &manifest = module.manifest();
+  if (cuda)
+    SACCADE_TRY(cuda->device().driver().checkProcess());
   SACCADE_TRY(readBatch(manifest, source, device, limits, spareBatch));
   planner.planAll(manifest, spareBatch, ctas,
                   flags & (SACCADE_PLAN_FIXED_GRID | SACCADE_PLAN_ON_DEVICE),
@@ -343,6 +345,8 @@ Status SaccadePlan::run(std::span<const SaccadeArgument> values, void *stream) {
   if (flags & SACCADE_PLAN_HOST_ONLY)
     return invalid("@", manifest.kernel,
                    ": expects a plan for a device, but got a host-only one");
+  if (cuda)
+    SACCADE_TRY(cuda->device().driver().checkProcess());
   SACCADE_TRY(bindArguments(manifest, batch, device, values, words, extents));
   if (flags & SACCADE_PLAN_CHECKED)
     SACCADE_TRY(launchChecks(stream));

@@ -90,6 +90,7 @@ Status SaccadePlan::updateOnDevice(const SaccadeDeviceBatch &source,
                                    void *stream) {
   const Manifest &manifest = module.manifest();
   SACCADE_TRY(checkDeviceBatch(source));
+  SACCADE_TRY(cuda->device().driver().checkProcess());
   std::string subject = join("@", manifest.kernel, ": expects ");
   auto read = [&](const DLTensor *tensor, int rank, std::string_view name,
                   int64_t entries, Table &table) -> Status {

@@ -66,4 +66,6 @@ def test_cuda_is_refused_in_a_child(device):
         num_q_heads=2, num_kv_heads=2, head_dim=64, cache="ragged", device="cuda"
     )
     said = in_child(lambda: decode.plan([1], kv_lens=[9]))
-    assert "fork" in said and "Error" in said
+    assert "saccade._abi.NoDevice: cuda: expects process" in said
+    said = in_child(lambda: saccade.attention(q, q, q))
+    assert "NoDevice: cuda: expects process" in said

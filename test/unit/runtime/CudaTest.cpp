@@ -52,6 +52,27 @@ TEST_CASE("cuda: loads, plans, launches and releases") {
   CHECK(mock->count("cuModuleLoadDataEx") == 1);
 }
 
+TEST_CASE("cuda: a forked process is refused before the driver is asked") {
+  Fixture f;
+  mock->kernels["attend"] = kPlain;
+  REQUIRE(f.load() == SACCADE_OK);
+  REQUIRE(f.create() == SACCADE_OK);
+  REQUIRE(f.update() == SACCADE_OK);
+  pid_t child = fork();
+  if (child == 0) {
+    size_t launches = mock->launches.size();
+    bool refused =
+        f.run() == SACCADE_NO_DEVICE &&
+        std::string(saccade_last_error()).find("forked") != std::string::npos &&
+        f.update() == SACCADE_NO_DEVICE;
+    _exit(refused && mock->launches.size() == launches ? 0 : 1);
+  }
+  int status = 1;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  CHECK(f.run() == SACCADE_OK);
+}
+
 TEST_CASE("cuda: a page table on the device is read in place") {
   Fixture f;
   std::vector<int32_t> seen;
