@@ -42,3 +42,25 @@ def test_package_brings_its_library(site):
 
 def test_package_brings_the_tool(site):
     assert "compile" in python(site, "-m", "saccade", "--help")
+
+
+def test_package_attends(site):
+    program = """
+import numpy as np, saccade
+q = np.random.default_rng(0).standard_normal((1, 2, 5, 16), np.float32)
+assert np.allclose(saccade.attention(q, q, q, window=1, causal=True), q, atol=1e-6)
+print(saccade.__file__)
+"""
+    assert str(site) in python(site, "-c", program)
+
+
+def test_package_needs_numpy_alone_and_is_small(site):
+    (information,) = site.glob("saccade-*.dist-info/METADATA")
+    lines = information.read_text().splitlines()
+    assert [x for x in lines if x.startswith("Requires")] == [
+        "Requires-Python: >=3.10",
+        "Requires-Dist: numpy",
+    ]
+    (wheel,) = (site.parent / "dist").glob("*.whl")
+    assert wheel.stat().st_size <= 40e6
+    assert int(wheel.name.split("manylinux_2_")[1].split("_")[0]) <= 34
