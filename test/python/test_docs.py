@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+import saccade
 
 SOURCE = pathlib.Path(__file__).parents[2]
 PAGES = sorted([SOURCE / "README.md", *(SOURCE / "docs").glob("*.md")])
@@ -29,6 +30,12 @@ def test_python_of_a_page_runs(page, tmp_path, monkeypatch):
         line = page.read_text()[: block.start(1)].count("\n")
         code = compile("\n" * line + block[1], str(page), "exec")
         exec(code, names)
+
+
+def test_all_that_is_exported_is_documented():
+    text = (SOURCE / "docs/api.md").read_text()
+    documented = re.findall(r"^::: saccade\.(\w+)$", text, re.MULTILINE)
+    assert sorted(documented) == saccade.__all__
 
 
 def test_site():
