@@ -43,6 +43,8 @@ class Variant:
     def __str__(self) -> str:
         return self.text
 
+    __repr__ = __str__
+
     def save(self, path: str | os.PathLike) -> None:
         """Writes the text to a file."""
         with open(path, "w", encoding="utf-8") as file:

@@ -59,6 +59,7 @@ attn.variant @capped(%cap: f32, %window: i32, %sinks: !attn.per_head<f32>) {
   }
 }"""
     )
+    assert repr(variant) == str(variant)  # as a notebook shows it
     assert [p.type for p in variant.parameters] == ["f32", "i32", "!attn.per_head<f32>"]
     compiles(variant)
 
