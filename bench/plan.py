@@ -22,6 +22,7 @@ import numpy as np
 import results
 import saccade
 from saccade import _abi
+from saccade._abi import lib
 from saccade._batch import BatchView, Cache
 from saccade._plan import Plan
 
@@ -81,7 +82,7 @@ class Planned:
 
     def call(self) -> None:
         struct = ctypes.byref(self.batch.struct)
-        saccade.lib.saccade_plan_update(self.plan._handle, struct, 0)
+        lib.saccade_plan_update(self.plan._handle, struct, 0)
 
     def update(self) -> None:
         self.plan.update(self.ones, kv_lens=self.lengths, page_table=self.table)
@@ -110,7 +111,7 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=1000)
     given = options.parse_args()
     kernel = saccade.compile(SPEC, target=given.target)
-    manifest = json.loads(saccade.lib.saccade_module_manifest(kernel._module))
+    manifest = json.loads(lib.saccade_module_manifest(kernel._module))
     entry = manifest["entries"][-1]
     figures = {
         "target": given.target,
