@@ -109,7 +109,7 @@ class BatchView:
             values = getattr(part, field)
             if values is None:
                 continue
-            if isinstance(values, (list, tuple)) or _tensors.on_host(values):
+            if not hasattr(values, "__dlpack_device__") or _tensors.on_host(values):
                 # Copied into the plan, so other integers may be converted first.
                 values = _tensors.int32(values, f"{name}.{field}", rank=2)
             view = self.views.get((name, field))

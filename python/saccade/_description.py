@@ -40,6 +40,12 @@ class Description:
     query_tokens: int = 0
 
     def __post_init__(self) -> None:
+        for name in ("num_q_heads", "num_kv_heads", "head_dim", "page_size"):
+            number = getattr(self, name)
+            if isinstance(number, float) or number < 1:
+                raise InvalidArgument(
+                    f"expects {name} to be a positive integer, but got {number!r}"
+                )
         if self.scale is None:
             self.scale = 1.0 / math.sqrt(self.head_dim)
         if self.value_dim is None:

@@ -128,7 +128,7 @@ def attend(
             if _torch_ops.is_traced(q):
                 run = _torch_ops.attention
         if torch.is_grad_enabled() and (
-            q.requires_grad or k.requires_grad or v.requires_grad
+            q.requires_grad or _tensors.requires_grad(k, v)
         ):
             raise InvalidArgument(
                 "expects tensors without a gradient, as there is no backward, but got "
@@ -258,6 +258,8 @@ def _outputs(q: Any, value_dim: int, call: _Call, out: Any) -> list[Any]:
     if out is None:
         wanted = None if value_dim == shape[-1] else (*shape[:-1], value_dim)
         out = _tensors.new_like(q, wanted, zeroed=padded)
+    else:
+        _tensors.writable([out])
     if not call.return_lse:
         return [out]
     if call.layout == "BHSD":

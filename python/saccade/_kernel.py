@@ -324,7 +324,7 @@ class Kernel:
                     f"{self.name}: expects {len(self.results)} arrays in out=, "
                     f"but got {len(outputs)}"
                 )
-            return outputs
+            return _tensors.writable(outputs)
         if not self.results:
             return []
         example = values[self._query]

@@ -55,7 +55,9 @@ def _within_right(right: int) -> Callable:
 
 def sides(window: Any) -> tuple[int | None, int | None]:
     """How many keys before and behind itself a query sees: of n, n - 1 and all."""
-    if isinstance(window, (tuple, list)) and len(window) == 2:
+    if isinstance(window, (float, str)):
+        left = right = -1  # refused below
+    elif isinstance(window, (tuple, list)) and len(window) == 2:
         left, right = window
     else:
         left, right = window - 1, None

@@ -175,8 +175,12 @@ def _quick(view: _tensors.View) -> Callable[[Any, int], Any]:
         read = readers.get(type(value))
         if read is None:
             show(value, stream)
-        else:
+            return
+        view.form = None  # shape and strides are the framework's own from here on
+        try:
             read(id(value), address)
+        except RuntimeError:
+            raise _tensors.unreadable(value, view.name) from None
 
     return put
 
@@ -190,10 +194,13 @@ def _scalar_slot(
         nonlocal last
         if value is last and type(value) in (int, float):  # which cannot change
             return
+        try:
+            number = float(value) if dtype == "f32" else int(value)
+        except (TypeError, ValueError):
+            raise TypeError(f"'{name}': expects a number, but got {value!r}") from None
         if dtype == "f32":
-            argument.real = float(value)
+            argument.real = number
         else:
-            number = int(value)
             if number != value or not -(2**31) <= number < 2**31:
                 raise _abi.InvalidArgument(
                     f"'{name}': expects an integer of 32 bits, but got {value!r}"

@@ -95,7 +95,11 @@ class View:
         kind = type(array)
         read = readers[kind] if kind in readers else _reader_of(kind)
         if read is not None:
-            read(id(array), self.address)
+            self.form = None  # shape and strides are the framework's own now
+            try:
+                read(id(array), self.address)
+            except RuntimeError:
+                raise unreadable(array, self.name) from None
             return self.pointer
         if isinstance(array, np.ndarray):
             form = (array.shape, array.strides, array.dtype)
@@ -124,6 +128,11 @@ class View:
             if any(s % size for s in array.strides):
                 raise _abi.InvalidArgument(
                     f"'{self.name}': expects strides of whole elements"
+                )
+            if not array.dtype.isnative:
+                raise _abi.InvalidArgument(
+                    f"'{self.name}': expects this machine's byte order, but got "
+                    f"{array.dtype.str}"
                 )
             code = _numpy_code(array.dtype, _NAMES[self.dtype])
         else:
@@ -164,6 +173,37 @@ class View:
         ctypes.memmove(byref(self.tensor), address, ctypes.sizeof(DLTensor))
         self.kept, self.form = (array, capsule), None
         return self.pointer
+
+
+def unreadable(array: Any, name: str) -> _abi.InvalidArgument:
+    """What is said of an array whose framework shows no memory of it."""
+    what = type(array).__name__
+    if is_torch(array):
+        what = f"a {what} on {array.device} ({str(array.layout)[6:]})"
+    return _abi.InvalidArgument(
+        f"'{name}': expects a strided array on cpu or cuda, but got {what}"
+    )
+
+
+def requires_grad(*arrays: Any) -> bool:
+    """Whether one of them, or of what they consist of, asks for a gradient."""
+    return any(
+        requires_grad(*array)
+        if isinstance(array, (tuple, list))
+        else getattr(array, "requires_grad", False)
+        for array in arrays
+    )
+
+
+def writable(outputs: list[Any]) -> list[Any]:
+    """The outputs that a caller gave, which must not be read-only."""
+    for array in outputs:
+        if isinstance(array, np.ndarray) and not array.flags.writeable:
+            raise _abi.InvalidArgument(
+                f"expects out= to be writable, but got a read-only array of shape "
+                f"{array.shape}"
+            )
+    return outputs
 
 
 _capsule_pointer = ctypes.pythonapi.PyCapsule_GetPointer
@@ -245,7 +285,12 @@ def int32(values: Any, name: str, rank: int = 1) -> np.ndarray:
         raise TypeError(
             f"'{name}': expects integers on the host, but got {values.device}"
         )
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise TypeError(
+            f"'{name}': expects rows of one length, but got lists of several"
+        ) from None
     if array.size == 0:
         array = array.astype(np.int32)
     if array.dtype.kind not in "iu" or not 1 <= array.ndim <= rank:
@@ -325,6 +370,10 @@ def with_rows(array: Any) -> Any:
     elif isinstance(array, np.ndarray):
         if array.ndim and array.shape[-1] > 1 and array.strides[-1] != array.itemsize:
             return np.ascontiguousarray(array)
+    else:
+        raise TypeError(
+            f"expects NumPy arrays or torch tensors, but got {type(array).__name__}"
+        )
     return array
 
 
