@@ -22,13 +22,14 @@ from ._plan import Plan
 from ._spec import KernelSpec, Layout, element_of
 
 #: Plans that are kept for calls to come: of a kernel, and in all.
-PLANS_OF_A_KERNEL, PLANS = 4, 64
+PLANS_OF_A_KERNEL, PLANS = 2, 64
 #: Query tokens that kernels are made for; a call takes the next larger.
 HINTS = (1, 2, 4, 8, 16, 32, 128, 4096)
 
 _lock = threading.RLock()
 _structures: dict[Hashable, _Structure] = {}
 _plans: OrderedDict[Hashable, _Planned] = OrderedDict()
+_decodes: dict[Hashable, _Structure] = {}  # dense calls, whatever the number of keys
 
 
 class _Structure:
@@ -270,8 +271,15 @@ def _outputs(q: Any, value_dim: int, call: _Call, out: Any) -> list[Any]:
     return [out, _tensors.new_f32(q, wanted, fill)]
 
 
-def _plan(key: Hashable, q: Any, k: Any, v: Any, call: _Call) -> _Planned:
+def _plan(key: tuple, q: Any, k: Any, v: Any, call: _Call) -> _Planned:
     """Plans a batch whose lengths were not met before, or not lately."""
+    kind = None
+    if call.lengths is None and call.layout != "THD" and k.shape[:-1] == v.shape[:-1]:
+        at = call.layout.index("S")
+        kind = (k.shape[:at], k.shape[at + 1 :], v.shape[-1], key[0], *key[3:])
+        planned = _plan_again(key, kind, k.shape[at])
+        if planned is not None:
+            return planned
     q_lens, kv_lens = _batch(q, k, v, call)
     if _tensors.place_of(q)[0] != "cpu" and _tensors.is_capturing():
         raise InvalidArgument(
@@ -284,24 +292,60 @@ def _plan(key: Hashable, q: Any, k: Any, v: Any, call: _Call) -> _Planned:
             return planned
         structure = _structure(q, k, v, call, max(q_lens, default=1))
         place, stream = _tensors.place_of(q)
-        room = (place, stream, len(q_lens), sum(q_lens))
+        # Lists of equal lengths are planned again by their number of keys alone.
+        uniform = key[0] if kind is not None else None
+        room = (place, stream, uniform or (len(q_lens), sum(q_lens)))
         alike = [p for p in structure.plans if p.room == room and not p.captured]
         if len(alike) >= PLANS_OF_A_KERNEL:
-            taken = alike[0]
-            with taken.lock:
-                structure.plans.remove(taken)
-                _plans.pop(taken.key, None)
-                taken.key = None
-                taken.plan.update(q_lens, kv_lens=kv_lens, stream=stream)
-            planned = _Planned(structure, taken.plan, key, room)
+            plan = _take(
+                alike[0],
+                lambda plan: plan.update(q_lens, kv_lens=kv_lens, stream=stream),
+            )
+            planned = _Planned(structure, plan, key, room)
         else:
             plan = structure.kernel.plan(q_lens, kv_lens=kv_lens, stream=stream)
             planned = _Planned(structure, plan, key, room)
-        structure.plans.append(planned)
-        _plans[key] = planned
-        if len(_plans) > PLANS:
-            _forget_one()
-        return planned
+        if kind is not None:
+            _decodes[kind] = structure
+        return _keep(planned)
+
+
+def _plan_again(key: tuple, kind: Hashable, keys: int) -> _Planned | None:
+    """Plans a call that differs from an earlier one in its number of keys alone, as in
+    decoding, in the memory of a plan for such; None if there is none."""
+    structure = _decodes.get(kind)
+    if structure is None:
+        return None
+    place, stream = key[5:7]
+    if place != "cpu" and _tensors.is_capturing():
+        return None
+    with _lock:
+        if key in _plans:
+            return _plans[key]
+        room = (place, stream, key[0])
+        alike = [p for p in structure.plans if p.room == room and not p.captured]
+        if len(alike) < PLANS_OF_A_KERNEL:
+            return None
+        plan = _take(alike[0], lambda plan: plan._update_keys(keys, stream))
+        return _keep(_Planned(structure, plan, key, room))
+
+
+def _take(taken: _Planned, update: Callable[[Plan], None]) -> Plan:
+    """A plan for another batch, taken from one that was planned longest ago."""
+    with taken.lock:
+        taken.structure.plans.remove(taken)
+        _plans.pop(taken.key, None)
+        taken.key = None
+        update(taken.plan)
+    return taken.plan
+
+
+def _keep(planned: _Planned) -> _Planned:
+    planned.structure.plans.append(planned)
+    _plans[planned.key] = planned
+    if len(_plans) > PLANS:
+        _forget_one()
+    return planned
 
 
 def _forget_one() -> None:
@@ -438,8 +482,9 @@ def _spec(
 
 def _forget() -> None:
     """A child compiles and plans for itself; what it inherits may be in use."""
-    global _lock, _structures, _plans
+    global _lock, _structures, _plans, _decodes
     _lock, _structures, _plans = threading.RLock(), {}, OrderedDict()
+    _decodes = {}
 
 
 _forked.in_child(_forget)

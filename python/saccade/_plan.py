@@ -278,6 +278,14 @@ class Plan:
     def _update(self, batch: BatchView, stream: int) -> None:
         lib.saccade_plan_update(self._handle, byref(batch.struct), stream)
         self._tables = batch.on_device  # used in place
+        self._batch = batch
+
+    def _update_keys(self, count: int, stream: int) -> None:
+        """Plans the same queries over `count` keys each, for a plan whose lengths
+        came as lists: the arrays made of these are written again."""
+        batch = self._batch
+        batch.lengths[0][0].fill(count)
+        lib.saccade_plan_update(self._handle, byref(batch.struct), stream)
 
     def update_on_device(
         self,
