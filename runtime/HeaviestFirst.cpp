@@ -35,8 +35,9 @@ int HeaviestFirst::measureTiles(std::vector<Tile> &tiles, int32_t heads) {
   for (const Tile &tile : tiles)
     total += tile.cost;
   int exponent = costExponent(total, heads);
+  double unit = std::ldexp(1.0, exponent); // products with it are exact
   for (Tile &tile : tiles)
-    tile.units = std::llround(std::ldexp(tile.cost, exponent));
+    tile.units = std::llround(tile.cost * unit);
   return exponent;
 }
 
@@ -174,9 +175,9 @@ void HeaviestFirst::deal(const Manifest &manifest, const Entry &entry,
   orderRuns(tiles, entry.kvHeads);
   dealRuns(tiles, tiles.size() * entry.kvHeads, ctas, work);
   size_t leaves = tree.size() / 2;
+  double unit = std::ldexp(1.0, -exponent);
   for (int32_t cta = 0; cta < ctas; ++cta)
-    work.load[cta] = std::ldexp(
-        static_cast<double>(tree[leaves + cta] >> kCtaBits), -exponent);
+    work.load[cta] = static_cast<double>(tree[leaves + cta] >> kCtaBits) * unit;
 }
 
 void HeaviestFirst::write(const Entry &entry, const std::vector<Tile> &tiles,
