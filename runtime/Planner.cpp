@@ -189,26 +189,35 @@ void Planner::planInvariant(const Manifest &manifest, const Entry &entry,
   heaviestFirst.write(entry, tiles, work);
 }
 
-/// Takes whole tiles, dealt one by one, for ranges that had to be cut, where
-/// that ends earlier. Of many tiles, ranges are even without cuts.
-void Planner::dealInstead(const Manifest &manifest, const Entry &entry,
+/// Plans whole tiles, dealt one by one, in place of ranges that would have to
+/// be cut, where that ends earlier. Of many tiles, ranges are even without
+/// cuts. Dealing brings the tiles in another order.
+bool Planner::dealInstead(const Manifest &manifest, const Entry &entry,
                           const Batch &batch, int32_t ctas, bool fixedGrid,
                           EntryWork &work, double pace) {
   auto items = static_cast<int64_t>(tiles.size()) * entry.kvHeads;
-  if (work.partials.empty() || items < ctas || items > kFewItems)
-    return;
+  if (items < ctas || items > kFewItems)
+    return false;
+  double heaviest = 0, mean = 0;
+  for (const Tile &tile : tiles) {
+    heaviest = std::max(heaviest, tile.cost);
+    mean += tile.cost * entry.kvHeads / ctas;
+  }
+  auto isLate = [&](double last) {
+    return std::max(mean, last * pace / entry.rush) >=
+           mean + mergeCost(manifest, entry) * pace;
+  };
+  if (isLate(heaviest)) // wherever it goes
+    return false;
   trial.partials.clear();
   trial.counters = 0;
   dealTiles(manifest, entry, batch, ctas, fixedGrid, trial);
-  double mean = 0;
-  for (double load : trial.load)
-    mean += load / ctas;
-  if (std::max(mean, lastOf(trial) * pace / entry.rush) >=
-      mean + mergeCost(manifest, entry) * pace)
-    return;
+  if (isLate(lastOf(trial)))
+    return false;
   heaviestFirst.write(entry, tiles, trial);
   trial.pace = pace;
   std::swap(work, trial);
+  return true;
 }
 
 void Planner::plan(const Manifest &manifest, const Entry &entry,
@@ -224,8 +233,12 @@ void Planner::plan(const Manifest &manifest, const Entry &entry,
   bool splittable = entry.isSplittable(manifest) && ctas > 0;
   if (splittable && entry.policy == Policy::Ranges) {
     cutTiles(manifest, entry, batch, tileRowsOf(entry), tiles);
-    ranges.plan(manifest, entry, batch, tiles, ctas, fixedGrid, work, pace);
-    return dealInstead(manifest, entry, batch, ctas, fixedGrid, work, pace);
+    if (ranges.weigh(manifest, entry, tiles, ctas, pace)) {
+      if (dealInstead(manifest, entry, batch, ctas, fixedGrid, work, pace))
+        return;
+      cutTiles(manifest, entry, batch, tileRowsOf(entry), tiles);
+    }
+    return ranges.write(manifest, entry, batch, tiles, ctas, fixedGrid, work);
   }
   planHeaviestFirst(manifest, entry, batch, ctas, fixedGrid, work);
   if (!splittable)

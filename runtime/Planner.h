@@ -90,7 +90,7 @@ private:
   void planHeaviestFirst(const Manifest &manifest, const Entry &entry,
                          const Batch &batch, int32_t ctas, bool fixedGrid,
                          EntryWork &work);
-  void dealInstead(const Manifest &manifest, const Entry &entry,
+  bool dealInstead(const Manifest &manifest, const Entry &entry,
                    const Batch &batch, int32_t ctas, bool fixedGrid,
                    EntryWork &work, double pace);
   void planInvariant(const Manifest &manifest, const Entry &entry,

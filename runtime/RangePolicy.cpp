@@ -25,7 +25,8 @@ int64_t RangePolicy::unitsOf(double cost) const {
   return std::llround(std::min(cost, 1e15) * scale);
 }
 
-void RangePolicy::weigh(const Entry &entry, const std::vector<Tile> &tiles) {
+void RangePolicy::weighTiles(const Entry &entry,
+                             const std::vector<Tile> &tiles) {
   double total = 0;
   for (const Tile &tile : tiles)
     total += tile.cost;
@@ -184,7 +185,7 @@ void RangePolicy::writePart(const Cut &from, const Cut &to,
 
 /// Writes the items of each range. Parts come first: their states are then
 /// merged while others still work on whole tiles.
-void RangePolicy::write(int32_t ctas, bool fixedGrid, EntryWork &work) {
+void RangePolicy::writeItems(int32_t ctas, bool fixedGrid, EntryWork &work) {
   // Each cut inside a tile makes one item more.
   int64_t items = int64_t(count) * heads;
   const Cut *last = nullptr;
@@ -228,21 +229,13 @@ void RangePolicy::write(int32_t ctas, bool fixedGrid, EntryWork &work) {
   }
 }
 
-void RangePolicy::plan(const Manifest &manifest, const Entry &entry,
-                       const Batch &batch, const std::vector<Tile> &tiles,
-                       int32_t ctas, bool fixedGrid, EntryWork &work,
-                       double pace) {
-  work.partials.clear();
-  work.load.clear();
-  work.ctaBegin.assign(1, 0);
-  work.counters = 0;
-  if (tiles.empty()) {
-    work.items.clear();
-    work.load.assign(fixedGrid ? ctas : 0, 0);
-    work.ctaBegin.assign(work.load.size() + 1, 0);
-    return;
-  }
-  weigh(entry, tiles);
+bool RangePolicy::weigh(const Manifest &manifest, const Entry &entry,
+                        const std::vector<Tile> &tiles, int32_t ctas,
+                        double pace) {
+  isCut = false;
+  if (tiles.empty())
+    return false;
+  weighTiles(entry, tiles);
   auto all = static_cast<double>(before.back() * heads);
   // Merging reads the states that parts wrote one after another, so n parts of
   // a tile of cost c end after c / n + n * s: best where n = sqrt(c / s).
@@ -250,7 +243,7 @@ void RangePolicy::plan(const Manifest &manifest, const Entry &entry,
   double parts =
       std::clamp(std::sqrt(double(heaviest) / scale / std::max(state, 1e-9)),
                  1.0, double(kMostParts));
-  auto used = static_cast<int32_t>(std::clamp(
+  used = static_cast<int32_t>(std::clamp(
       std::floor(all / double(heaviest) * parts), 1.0, double(ctas)));
   // Equal tiles are cut into equally many parts, if few ctas go without work.
   int64_t items = int64_t(heads) * static_cast<int64_t>(tiles.size());
@@ -262,16 +255,34 @@ void RangePolicy::plan(const Manifest &manifest, const Entry &entry,
   // more that it cannot draw it fast enough.
   double uncut =
       std::max(all / ctas, double(heaviestWhole()) * pace / entry.rush);
-  if (uncut <=
-      all / used + double(unitsOf(mergeCost(manifest, entry) * pace))) {
+  isCut =
+      uncut > all / used + double(unitsOf(mergeCost(manifest, entry) * pace));
+  return isCut;
+}
+
+void RangePolicy::write(const Manifest &manifest, const Entry &entry,
+                        const Batch &batch, const std::vector<Tile> &tiles,
+                        int32_t ctas, bool fixedGrid, EntryWork &work) {
+  work.partials.clear();
+  work.load.clear();
+  work.ctaBegin.assign(1, 0);
+  work.counters = 0;
+  if (tiles.empty()) {
+    work.items.clear();
+    work.load.assign(fixedGrid ? ctas : 0, 0);
+    work.ctaBegin.assign(work.load.size() + 1, 0);
+    return;
+  }
+  if (!isCut) {
     cutWhole();
   } else {
     if (used < ctas)
       spread(used);
     cutAnywhere(manifest, entry, batch, tiles,
-                weights.front().fixed + unitsOf(2 * state));
+                weights.front().fixed +
+                    unitsOf(2 * stateCost(manifest, entry)));
   }
-  write(ctas, fixedGrid, work);
+  writeItems(ctas, fixedGrid, work);
 }
 
 void RangePolicy::reserve(int64_t tiles, int32_t ctas, size_t folds) {

@@ -31,7 +31,18 @@ public:
   /// merging them does. Ctas work `pace` times as fast as costs say.
   void plan(const Manifest &manifest, const Entry &entry, const Batch &batch,
             const std::vector<Tile> &tiles, int32_t ctas, bool fixedGrid,
-            EntryWork &work, double pace = 1);
+            EntryWork &work, double pace = 1) {
+    weigh(manifest, entry, tiles, ctas, pace);
+    write(manifest, entry, batch, tiles, ctas, fixedGrid, work);
+  }
+
+  /// The two halves of plan. The first says whether tiles are to be cut; the
+  /// second takes the same tiles in the same order.
+  bool weigh(const Manifest &manifest, const Entry &entry,
+             const std::vector<Tile> &tiles, int32_t ctas, double pace);
+  void write(const Manifest &manifest, const Entry &entry, const Batch &batch,
+             const std::vector<Tile> &tiles, int32_t ctas, bool fixedGrid,
+             EntryWork &work);
 
   /// Makes room for so many tiles.
   void reserve(int64_t tiles, int32_t ctas, size_t folds);
@@ -52,7 +63,7 @@ private:
       return head != other.head ? head < other.head : tile < other.tile;
     }
   };
-  void weigh(const Entry &entry, const std::vector<Tile> &tiles);
+  void weighTiles(const Entry &entry, const std::vector<Tile> &tiles);
   int64_t unitsOf(double cost) const;
   /// Puts cuts into places of equal distance, each in its tile.
   void spread(int32_t ctas);
@@ -63,13 +74,15 @@ private:
   void cutAnywhere(const Manifest &manifest, const Entry &entry,
                    const Batch &batch, const std::vector<Tile> &tiles,
                    int64_t sliver);
-  void write(int32_t ctas, bool fixedGrid, EntryWork &work);
+  void writeItems(int32_t ctas, bool fixedGrid, EntryWork &work);
   void writePart(const Cut &from, const Cut &to, SaccadeWorkItem &item,
                  EntryWork &work) const;
   Cut behind(Cut cut) const;
 
-  double scale = 1;             ///< units of a unit of cost
-  bool free = false;            ///< nothing costs anything
+  double scale = 1;  ///< units of a unit of cost
+  bool free = false; ///< nothing costs anything
+  int32_t used = 0;  ///< ctas that are worth it where tiles are cut
+  bool isCut = false;
   int64_t heaviest = 0;         ///< units of the heaviest tile
   int32_t heads = 0, count = 0; ///< count: of tiles
   std::vector<Weight> weights;  ///< per tile
