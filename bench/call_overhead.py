@@ -14,7 +14,7 @@ import numpy as np
 import report
 import results
 import saccade
-from saccade import _plan, _tensors
+from saccade import _frame
 
 try:
     import torch
@@ -95,10 +95,7 @@ def calls(device: str) -> dict:
     decode.plan([1], kv_lens=[16], page_table=table)
     tokens, pages = q[:, :, 0], zeros(1, 2, 16, 2, 64)
     out = decode.run(tokens, pages)
-    plan = decode.planned
-    frame = plan._frame
-    in_c = plan._address, frame.address, frame.count
-    stream = _tensors.place_of(tokens)[1]
+    frame = decode.planned._frame
     return {
         "attention_us": microseconds(lambda: saccade.attention(q, k, k), wait),
         "attention_with_options_us": microseconds(
@@ -108,7 +105,7 @@ def calls(device: str) -> dict:
             lambda: saccade.attention(q, k, k, mask_mod=lambda b, h, i, j: i >= j), wait
         ),
         "run_us": microseconds(lambda: decode.run(tokens, pages, out=out), wait),
-        "run_in_c_us": microseconds(lambda: _plan._run(*in_c, stream), wait),
+        "run_in_c_us": microseconds(lambda: _frame.run_objects(frame.address), wait),
         "run_without_out_us": microseconds(lambda: decode.run(tokens, pages), wait),
         "plan_us": microseconds(
             lambda: decode.plan([1], kv_lens=[16], page_table=table), wait
@@ -121,8 +118,8 @@ ROWS = {
     "attention_with_options_us": "the same, causal, with a window and a soft cap",
     "attention_with_mask_mod_us": "the same, with a lambda made anew",
     "run_us": "`Attention.run`, planned, `out=` given",
+    "run_in_c_us": "`saccade_run_objects` of the C API, in that",
     "run_without_out_us": "`Attention.run`, planned",
-    "run_in_c_us": "`saccade_run` of the C API",
     "plan_us": "`Attention.plan`, one request",
 }
 

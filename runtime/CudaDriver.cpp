@@ -7,6 +7,7 @@
 
 #include <cstdlib>
 #include <dlfcn.h>
+#include <pthread.h>
 #include <unistd.h>
 
 using namespace saccade::rt;
@@ -102,6 +103,11 @@ Opened open() {
                   text ? text : "an unknown error");
   }
   driver.process = getpid();
+  // A call of getpid costs each run as much as all its checks.
+  if (pthread_atfork(nullptr, nullptr, [] { CudaDriver::isForked = true; }) !=
+      0)
+    return failed(SACCADE_OUT_OF_MEMORY,
+                  "cuda: expects memory to take note of forks");
   return opened;
 }
 
@@ -120,12 +126,11 @@ Status CudaDriver::check(CUresult result, std::string_view what) const {
               "cuda: ", what, ": ", name, " (", result, "): ", text);
 }
 
-Status CudaDriver::checkProcess() const {
-  pid_t here = getpid();
-  if (here == process)
-    return SACCADE_OK;
+bool CudaDriver::isForked = false;
+
+Status CudaDriver::refuseProcess() const {
   return fail(SACCADE_NO_DEVICE, "cuda: expects process ", process,
-              ", which opened the driver, but got ", here,
+              ", which opened the driver, but got ", getpid(),
               ", which was forked from it; start processes that use a GPU anew "
               "(spawn)");
 }

@@ -163,7 +163,16 @@ struct CudaDriver {
   Status check(CUresult result, std::string_view what) const;
   /// Refuses to go on in a process that was forked from the one that opened the
   /// driver: CUDA does not work there, and says so in odd ways.
-  Status checkProcess() const;
+  Status checkProcess() const {
+    if (isForked)
+      return refuseProcess();
+    return SACCADE_OK;
+  }
+
+  static bool isForked; ///< since the driver was opened
+
+private:
+  Status refuseProcess() const;
 };
 
 /// Opens libcuda.so.1, or the library that SACCADE_LIBCUDA names, on the first

@@ -8,7 +8,13 @@
 #include "runtime/NotNull.h"
 #include "runtime/Plan.h"
 
+#include <atomic>
+
 using namespace saccade::rt;
+
+namespace {
+std::atomic<int64_t> runs = 0;
+} // namespace
 
 SaccadeStatus saccade_module_load(const void *blob, size_t bytes,
                                   const SaccadeCpuLoader *loader,
@@ -145,5 +151,33 @@ SaccadeStatus saccade_run(SaccadePlan *plan, const SaccadeArgument *arguments,
                    count);
   if (count > 0)
     SACCADE_TRY(notNull("saccade_run", {{"arguments", arguments}}));
-  return plan->run({arguments, size_t(count)}, stream);
+  SACCADE_TRY(plan->run({arguments, size_t(count)}, stream));
+  runs.fetch_add(1, std::memory_order_relaxed);
+  return SACCADE_OK;
+}
+
+int64_t saccade_run_count() { return runs.load(std::memory_order_relaxed); }
+
+SaccadeStatus saccade_run_objects(const SaccadeObjectRun *run) {
+  SACCADE_TRY(notNull("saccade_run_objects", {{"run", run}}));
+  if (run->num_objects < 0)
+    return invalid("saccade_run_objects: expects num_objects of 0 or more, but "
+                   "got ",
+                   run->num_objects);
+  if (run->num_objects > 0)
+    SACCADE_TRY(notNull("saccade_run_objects",
+                        {{"objects", run->objects},
+                         {"tensors", run->tensors},
+                         {"read", reinterpret_cast<void *>(run->read)}}));
+  for (int32_t i = 0; i < run->num_objects; ++i)
+    if (run->read(run->objects[i], run->tensors[i]) != 0)
+      return invalid("saccade_run_objects: expects objects that can be read, "
+                     "but objects[",
+                     i, "] cannot");
+  void *unlocked = run->unlock ? run->unlock() : nullptr;
+  SaccadeStatus status =
+      saccade_run(run->plan, run->arguments, run->count, run->stream);
+  if (run->lock)
+    run->lock(unlocked);
+  return status;
 }

@@ -365,6 +365,30 @@ SACCADE_API SaccadeStatus saccade_run(SaccadePlan *plan,
                                       const SaccadeArgument *arguments,
                                       int32_t count, void *stream);
 
+/* A run of a language whose arrays are objects, read under a lock. */
+typedef struct SaccadeObjectRun {
+  SaccadePlan *plan;
+  const SaccadeArgument *arguments; /* this, count and stream as for */
+  int32_t count;                    /* saccade_run */
+  int32_t num_objects;
+  void *stream;
+  void *const *objects;     /* [num_objects] */
+  DLTensor *const *tensors; /* [num_objects]; arguments point to them */
+  /* Fills a tensor from an object; not 0 if that cannot be: the tensor_from_object
+   * of a framework's DLPackExchangeAPI (DLPack 1.3). */
+  int (*read)(void *object, DLTensor *tensor);
+  void *(*unlock)(void); /* null: nothing is locked */
+  void (*lock)(void *unlocked);
+  const void *reserved[4];
+} SaccadeObjectRun;
+
+/* Reads the objects into the tensors, with the lock held, and runs without it: one
+ * call for what a binding would do in several. */
+SACCADE_API SaccadeStatus saccade_run_objects(const SaccadeObjectRun *run);
+
+/* Runs of this process so far that did not fail. */
+SACCADE_API int64_t saccade_run_count(void);
+
 #ifdef __cplusplus
 }
 #endif

@@ -142,6 +142,22 @@ class Argument(Structure):
     ]
 
 
+class ObjectRun(Structure):
+    _fields_ = [
+        ("plan", c_void_p),
+        ("arguments", c_void_p),
+        ("count", c_int32),
+        ("num_objects", c_int32),
+        ("stream", c_void_p),
+        ("objects", c_void_p),
+        ("tensors", c_void_p),
+        ("read", c_void_p),  # these three are functions
+        ("unlock", c_void_p),
+        ("lock", c_void_p),
+        ("reserved", c_void_p * 4),
+    ]
+
+
 class Row(Structure):
     _fields_ = [("request", c_int32), ("token", c_int32), ("head", c_int32)]
 
@@ -223,7 +239,6 @@ def _load() -> ctypes.CDLL:
 lib = _load()
 
 _handle, _text, _out = c_void_p, c_char_p, POINTER(c_void_p)
-_NUMBERS = {c_int32: c_int32, c_int64: c_int64, c_size_t: c_size_t}
 _SIGNATURES = {
     # name: (result, arguments); "status" is turned into exceptions
     "saccade_last_error": (_text, []),
@@ -280,6 +295,8 @@ _SIGNATURES = {
     "saccade_plan_picture": (_text, [_handle]),
     "saccade_plan_destroy": (None, [_handle]),
     "saccade_run": ("status", [_handle, POINTER(Argument), c_int32, c_void_p]),
+    "saccade_run_objects": ("status", [POINTER(ObjectRun)]),
+    "saccade_run_count": (c_int64, []),
     "saccade_reference_create": ("status", [_text, c_size_t, _text, _out]),
     "saccade_reference_destroy": (None, [_handle]),
     "saccade_reference_run": (
@@ -308,12 +325,10 @@ def _check(status: int, function: Any, arguments: Any) -> None:
         fail(status)
 
 
-def function_of_numbers(name: str) -> Callable[..., int]:
-    """A function that returns its status and takes addresses as numbers: for calls
-    that must be quick."""
-    function = ctypes.CFUNCTYPE(
-        c_int32, *[_NUMBERS.get(x, c_void_p) for x in _SIGNATURES[name][1]]
-    )
+def locked_function_of_numbers(name: str) -> Callable[..., int]:
+    """A function that returns its status, takes addresses as numbers, and is called
+    with the interpreter's lock held: for calls that must be quick."""
+    function = ctypes.PYFUNCTYPE(c_int32, *[c_void_p for _ in _SIGNATURES[name][1]])
     return function((name, lib))
 
 

@@ -60,12 +60,12 @@ class Description:
     def variant(self) -> _trace.Variant:
         return _trace.trace(*self._functions(), sink=self.sinks is not None)
 
-    @property
+    @cached_property
     def has_functions(self) -> bool:
         """Whether captures must be looked at for each run."""
         return self.score_mod is not None or self.mask_mod is not None
 
-    @property
+    @cached_property
     def has_scales(self) -> bool:
         """Whether the cache has elements of its own, with scales."""
         kinds = self.dtype, self.kv_dtype or self.dtype

@@ -128,9 +128,7 @@ def attend(
 
             if _torch_ops.is_traced(q):
                 run = _torch_ops.attention
-        if torch.is_grad_enabled() and (
-            q.requires_grad or _tensors.requires_grad(k, v)
-        ):
+        if torch.is_grad_enabled() and (_tensors.requires_grad((q, k, v))):
             raise InvalidArgument(
                 "expects tensors without a gradient, as there is no backward, but got "
                 "one that requires_grad; call under torch.no_grad(), or detach()"

@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from ctypes import byref, c_void_p
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from . import _abi, _tensors
 from ._abi import lib
 from ._batch import BatchView, Cache, cache_parts
+from ._frame import Frame
 
 if TYPE_CHECKING:
     from ._kernel import Kernel
@@ -74,22 +73,6 @@ class Capacity:
         return struct
 
 
-_run = _abi.function_of_numbers("saccade_run")
-
-
-class _Counter:
-    def __init__(self) -> None:
-        self.value = 0
-        self.lock = threading.Lock()
-
-    def add(self) -> None:
-        with self.lock:
-            self.value += 1
-
-
-_launches = _Counter()
-
-
 _watchers: list[list[Plan]] = []
 
 
@@ -106,109 +89,7 @@ def watched() -> Iterator[list[Plan]]:
 
 def launch_count() -> int:
     """Runs of kernels in this process so far, each one call of the C API."""
-    return _launches.value
-
-
-class Frame:
-    """The C arguments of a kernel, filled again for each run."""
-
-    def __init__(self, arguments: list[dict], results: list[dict]):
-        descriptions = arguments + results
-        self.count = len(descriptions)
-        self.arguments = (_abi.Argument * max(1, self.count))()
-        self.address = ctypes.addressof(self.arguments)
-        self.slots = [
-            _slot(description, argument)
-            for description, argument in zip(descriptions, self.arguments, strict=False)
-        ]
-
-    def fill(self, values: list[Any], outputs: list[Any], stream: int) -> None:
-        if len(values) + len(outputs) != self.count:
-            raise TypeError(
-                f"expects {self.count} values, but got {len(values) + len(outputs)}"
-            )
-        slots = iter(self.slots)
-        for value, put in zip(values, slots, strict=False):  # values run out first
-            put(value, stream)
-        for value, put in zip(outputs, self.slots[len(values) :], strict=False):
-            put(value, stream)
-
-
-def _slot(description: dict, argument: _abi.Argument) -> Callable[[Any, int], None]:
-    """What puts a value into an argument, as its description asks."""
-    kind, name = description["kind"], description["name"]
-    dtype = description.get("dtype", "f32")
-    kinds = {"cache": _abi.CACHE, "scalar": _abi.SCALAR, "table": _abi.TABLE}
-    argument.kind = kinds.get(kind, _abi.TENSOR)
-    if kind == "scalar":
-        return _scalar_slot(dtype, name, argument)
-    view = _tensors.View(dtype, name)
-    argument.tensor = view.pointer
-    show = _quick(view)
-    if kind != "cache":
-        return show
-    values = _tensors.View(dtype, name)
-    show_values, paired = _quick(values), False
-
-    def put(value: Any, stream: int) -> None:
-        nonlocal paired
-        pair = isinstance(value, (tuple, list))
-        if pair:
-            if len(value) != 2:
-                raise TypeError(f"'{name}': expects keys and values")
-            show(value[0], stream)
-            show_values(value[1], stream)
-        else:
-            show(value, stream)
-        if pair is not paired:
-            argument.values = values.pointer if pair else None
-            paired = pair
-
-    return put
-
-
-def _quick(view: _tensors.View) -> Callable[[Any, int], Any]:
-    """View.show without a step, for types that are known already."""
-    readers, address, show = _tensors.readers, view.address, view.show
-
-    def put(value: Any, stream: int) -> None:
-        read = readers.get(type(value))
-        if read is None:
-            show(value, stream)
-            return
-        view.form = None  # shape and strides are the framework's own from here on
-        try:
-            read(id(value), address)
-        except RuntimeError:
-            raise _tensors.unreadable(value, view.name) from None
-
-    return put
-
-
-def _scalar_slot(
-    dtype: str, name: str, argument: _abi.Argument
-) -> Callable[[Any, int], None]:
-    last: Any = None
-
-    def put(value: Any, stream: int) -> None:
-        nonlocal last
-        if value is last and type(value) in (int, float):  # which cannot change
-            return
-        try:
-            number = float(value) if dtype == "f32" else int(value)
-        except (TypeError, ValueError):
-            raise TypeError(f"'{name}': expects a number, but got {value!r}") from None
-        if dtype == "f32":
-            argument.real = number
-        else:
-            if number != value or not -(2**31) <= number < 2**31:
-                raise _abi.InvalidArgument(
-                    f"'{name}': expects an integer of 32 bits, but got {value!r}"
-                )
-            argument.integer = number
-        last = value
-
-    return put
+    return lib.saccade_run_count()
 
 
 class Plan:
@@ -239,8 +120,7 @@ class Plan:
         lib.saccade_plan_create(
             kernel._module, device, byref(struct), byref(self._handle)
         )
-        self._address = self._handle.value
-        self._frame = Frame(kernel.arguments, kernel.results)
+        self._frame = Frame(kernel.arguments, kernel.results, self._handle.value)
         self._views = batch.views
         self._update(batch, stream)
 
@@ -345,12 +225,9 @@ class Plan:
 
     def _launch(self, values: list[Any], outputs: list[Any], stream: int) -> None:
         """Runs on values in the kernel's order, which are not looked at again."""
-        frame = self._frame
-        frame.fill(values, outputs, stream)
-        status = _run(self._address, frame.address, frame.count, stream)
+        status = self._frame.run([*values, *outputs], stream)
         if status:
             _abi.fail(status)
-        _launches.add()
         if _watchers:
             for plans in _watchers:
                 plans.append(self)

@@ -13,8 +13,8 @@ import numpy as np
 from . import _abi
 from ._abi import lib
 from ._batch import BatchView, Cache, cache_parts
+from ._frame import Frame
 from ._kernel import _compile_until, read_spec
-from ._plan import Frame
 
 
 def reference(
@@ -67,7 +67,7 @@ def reference(
         *(value.ctypes.data_as(POINTER(c_double)) for value in values)
     )
     frame = Frame(arguments, [])
-    frame.fill(list(args), [], 0)
+    frame.fill(list(args))
 
     encoded = text.encode()
     handle = c_void_p()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Iterable
 from ctypes import POINTER, byref, c_int64, c_void_p
 from typing import Any
 
@@ -92,8 +93,7 @@ class View:
 
     def show(self, array: Any, stream: int = 0) -> Any:
         """Fills the view and gives a pointer to it, valid while `array` lives."""
-        kind = type(array)
-        read = readers[kind] if kind in readers else _reader_of(kind)
+        read = _reader_of(type(array))
         if read is not None:
             self.form = None  # shape and strides are the framework's own now
             try:
@@ -185,14 +185,14 @@ def unreadable(array: Any, name: str) -> _abi.InvalidArgument:
     )
 
 
-def requires_grad(*arrays: Any) -> bool:
+def requires_grad(arrays: Iterable[Any]) -> bool:
     """Whether one of them, or of what they consist of, asks for a gradient."""
-    return any(
-        requires_grad(*array)
-        if isinstance(array, (tuple, list))
-        else getattr(array, "requires_grad", False)
-        for array in arrays
-    )
+    for array in arrays:
+        if getattr(array, "requires_grad", False):
+            return True
+        if isinstance(array, (tuple, list)) and requires_grad(array):
+            return True
+    return False
 
 
 def writable(outputs: list[Any]) -> list[Any]:
@@ -228,27 +228,32 @@ class _Exchange(ctypes.Structure):
 
 # With the interpreter's lock, and Python's errors as exceptions.
 _Reader = ctypes.PYFUNCTYPE(ctypes.c_int, c_void_p, c_void_p)
-#: What fills a DLTensor from arrays of a type, by type; see _reader_of.
-readers: dict[type, Any] = {}
+_readers: dict[type, Any] = {}
 
 
 def _reader_of(kind: type) -> Any:
     """What fills a DLTensor (by its address) from an object of a type (by its id),
     without a copy or a capsule; None if the type offers no such function."""
-    read = None
-    capsule = getattr(kind, "__dlpack_c_exchange_api__", None)
-    if capsule is not None:
-        address = _capsule_pointer(capsule, b"dlpack_exchange_api")
-        exchange = _Exchange.from_address(address)
-        if exchange.major == 1 and exchange.tensor_from_object:
-            read = _Reader(exchange.tensor_from_object)
-    readers[kind] = read
+    if kind in _readers:
+        return _readers[kind]
+    address = address_of_reader(kind)
+    read = _readers[kind] = _Reader(address) if address else None
     return read
 
 
-def current_stream(values: list[Any], device: DLDevice) -> int:
+def address_of_reader(kind: type) -> int | None:
+    """The same function as C knows it."""
+    capsule = getattr(kind, "__dlpack_c_exchange_api__", None)
+    if capsule is None:
+        return None
+    address = _capsule_pointer(capsule, b"dlpack_exchange_api")
+    exchange = _Exchange.from_address(address)
+    return exchange.tensor_from_object if exchange.major == 1 else None
+
+
+def current_stream(values: Iterable[Any], device: DLDevice) -> int:
     """torch's current stream of the device, if torch is in use; else the default."""
-    if device.type != CUDA:
+    if device.type != CUDA or "torch" not in sys.modules:
         return 0
     for value in values:
         if is_torch(value[0] if isinstance(value, (tuple, list)) else value):

@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 import saccade
+from test_attention import draw
 
 SPEC = {
     "num_q_heads": 4, "num_kv_heads": 2, "head_dim": 16, "page_size": 4,
@@ -105,12 +106,28 @@ def test_torch_tensors(decode):
             decode.run(q.cuda(), KV, out=Q.copy())
 
 
-def test_a_tensor_leaves_nothing_for_an_array():
+def test_arrays_of_all_kinds_in_turn(decode):
+    """Each kind is read in its own way, and leaves nothing of it behind."""
     torch = pytest.importorskip("torch")
-    from saccade import _plan, _tensors
-
-    for show in (lambda view: view.show, _plan._quick):
-        view = _tensors.View("f32", "q")
-        for array in (Q, torch.zeros(7, 2, 3), Q):
-            show(view)(array, 0)
-            assert tuple(view.tensor.shape[:3]) == tuple(array.shape)
+    both, query = draw(3, 2, 4, 2, 16), draw(1, 4, 16)
+    keys, values = both[:, 0], both[:, 1]
+    q, kv, k, v = (torch.from_numpy(x) for x in (query, both, keys, values))
+    parameter = torch.nn.Parameter(kv, requires_grad=False)
+    want = decode.run(query, both)
+    for _ in range(2):
+        for given in (
+            (query, both), (q, kv), (q, (k, v)), (query, (keys, values)), (q, [k, v]),
+            (q, both), (q, kv), (q, kv), (q, (k, values)), (query, kv), (q, parameter),
+            (q, (k, v)), (q, (k, v)), (q, kv),
+        ):  # fmt: skip
+            assert np.array_equal(np.asarray(decode.run(*given)), want)
+            other = np.asarray(decode.run(*given, scale=0.5))
+            assert not np.array_equal(other, want)
+    for bad in (q.to("meta"), q.to_sparse()):
+        with pytest.raises(saccade.InvalidArgument, match=r"'q': .* but got a Tensor"):
+            decode.run(bad, kv, out=q.clone())
+    with pytest.raises(TypeError, match="'scale': expects a number, but got None"):
+        decode.kernel.run(decode.planned, q, kv, None)
+    with pytest.raises(TypeError, match="'kv': expects keys and values"):
+        decode.run(q, (k, v, v))
+    assert np.array_equal(decode.run(q, kv).numpy(), want)

@@ -5,8 +5,7 @@
 // poisoned outputs.
 #include "runtime/CpuPool.h"
 #include "test/unit/Test.h"
-#include "test/unit/runtime/PlainKernel.h"
-#include "test/unit/runtime/Samples.h"
+#include "test/unit/runtime/PlainModule.h"
 
 #include <atomic>
 #include <random>
@@ -20,29 +19,6 @@ using namespace saccade::test;
 using Kind = PlainKernel::Kind;
 
 namespace {
-
-/// A loader whose "object file" is the address of a function.
-std::atomic<int> releases = 0;
-const SaccadeCpuLoader kLoader = {
-    nullptr,
-    [](void *, const void *object, size_t bytes, const char *symbol) {
-      SaccadeCpuEntry entry = nullptr;
-      if (bytes == sizeof entry && std::string(symbol) == "attend")
-        memcpy(&entry, object, sizeof entry);
-      else
-        saccade_set_error("expects a function");
-      return entry;
-    },
-    [](void *) { ++releases; }};
-
-SaccadeModule *load(const json &manifest, SaccadeCpuEntry entry) {
-  std::string_view code(reinterpret_cast<const char *>(&entry), sizeof entry);
-  std::string bytes = blob(manifest, code);
-  SaccadeModule *module = nullptr;
-  CHECK(saccade_module_load(bytes.data(), bytes.size(), &kLoader, &module) ==
-        SACCADE_OK);
-  return module;
-}
 
 /// Plans with parts, so far.
 int cutPlans = 0;
@@ -205,7 +181,9 @@ void checkLayout(const char *layout, int seed, int32_t ctas,
   for (int again = 0; again < (cut == Cut::Never ? 1 : 2); ++again) {
     std::ranges::fill(o.data, NAN);
     std::ranges::fill(lse.data, NAN);
+    int64_t runs = saccade_run_count();
     REQUIRE(saccade_run(plan, values, 5, nullptr) == SACCADE_OK);
+    CHECK(saccade_run_count() == runs + 1);
   }
   if (std::string(saccade_plan_describe(plan)).find(" part 2 of ") !=
       std::string::npos)
