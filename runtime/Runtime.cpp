@@ -7,6 +7,7 @@
 #include "runtime/Module.h"
 #include "runtime/NotNull.h"
 #include "runtime/Plan.h"
+#include "runtime/Tensor.h"
 
 #include <atomic>
 
@@ -174,9 +175,14 @@ SaccadeStatus saccade_run_objects(const SaccadeObjectRun *run) {
       return invalid("saccade_run_objects: expects objects that can be read, "
                      "but objects[",
                      i, "] cannot");
+  void *stream = run->stream;
+  auto [type, id] = run->device;
+  if (run->current_stream && run->current_stream(type, id, &stream) != 0)
+    return invalid("saccade_run_objects: expects a current stream of ",
+                   nameOf(run->device), ", but got none");
   void *unlocked = run->unlock ? run->unlock() : nullptr;
   SaccadeStatus status =
-      saccade_run(run->plan, run->arguments, run->count, run->stream);
+      saccade_run(run->plan, run->arguments, run->count, stream);
   if (run->lock)
     run->lock(unlocked);
   return status;

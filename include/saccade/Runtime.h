@@ -377,9 +377,13 @@ typedef struct SaccadeObjectRun {
   /* Fills a tensor from an object; not 0 if that cannot be: the tensor_from_object
    * of a framework's DLPackExchangeAPI (DLPack 1.3). */
   int (*read)(void *object, DLTensor *tensor);
+  /* Gives the stream to use instead, of a device; not 0 if it cannot: the
+   * current_work_stream of the same API. Null: `stream` is meant. */
+  int (*current_stream)(DLDeviceType type, int32_t device, void **stream);
+  DLDevice device;
   void *(*unlock)(void); /* null: nothing is locked */
   void (*lock)(void *unlocked);
-  const void *reserved[4];
+  const void *reserved[3];
 } SaccadeObjectRun;
 
 /* Reads the objects into the tensors, with the lock held, and runs without it: one

@@ -151,10 +151,12 @@ class ObjectRun(Structure):
         ("stream", c_void_p),
         ("objects", c_void_p),
         ("tensors", c_void_p),
-        ("read", c_void_p),  # these three are functions
-        ("unlock", c_void_p),
+        ("read", c_void_p),  # a function, like the next
+        ("current_stream", c_void_p),
+        ("device", DLDevice),
+        ("unlock", c_void_p),  # as well
         ("lock", c_void_p),
-        ("reserved", c_void_p * 4),
+        ("reserved", c_void_p * 3),
     ]
 
 

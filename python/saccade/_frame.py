@@ -86,7 +86,11 @@ class Frame:
     """The arguments of a kernel, and of its runs with a plan (by its address)."""
 
     def __init__(
-        self, arguments: list[dict], results: list[dict], plan: int | None = None
+        self,
+        arguments: list[dict],
+        results: list[dict],
+        plan: int | None = None,
+        device: _abi.DLDevice | None = None,
     ):
         descriptions = arguments + results
         self.count = len(descriptions)
@@ -99,6 +103,7 @@ class Frame:
             plan=plan,
             arguments=ctypes.addressof(self.arguments),
             count=self.count,
+            device=device or _abi.DLDevice(_abi.CPU, 0),
             unlock=_UNLOCK,
             lock=_LOCK,
         )
@@ -110,7 +115,9 @@ class Frame:
         # and how many the last run left to C.
         self._kind: type | None = None
         self._form: Any = None
-        self._handed, self._stream = 0, 0
+        self._handed = 0
+        self._stream: int | None = 0
+        self._current_stream: int | None = None
 
     def fill(self, values: list[Any], stream: int = 0) -> None:
         """Shows values, results last, one by one. Raises what is wrong with one."""
@@ -125,22 +132,26 @@ class Frame:
                     view.form = None
             slot.show(value, stream)
 
-    def run(self, values: list[Any], stream: int) -> int:
-        """Runs on values, results last. Gives the status of the call in C."""
-        count = 0
+    def run(self, values: list[Any], stream: int | None) -> int:
+        """Runs on values, results last, and a stream; None: the current one of their
+        framework. Gives the status of the call in C."""
+        count, run = 0, self._run
         if self._kind is not None and len(values) == self.count:
             count = self._hand_over(values)
         if not count:
+            if stream is None:
+                stream = _tensors.current_stream(values, run.device)
             self.fill(values, stream)
             self._learn(values)
         if count != self._handed:
-            self._run.num_objects = self._handed = count
+            run.num_objects = self._handed = count
         if stream != self._stream:
-            self._run.stream = self._stream = stream
+            run.stream = self._stream = stream
+            run.current_stream = self._current_stream if stream is None else None
         try:
             return run_objects(self.address)
         except RuntimeError:
-            self.fill(values, stream)  # says which one cannot be read
+            self.fill(values, stream or 0)  # says which one cannot be read
             raise
 
     def _hand_over(self, values: list[Any]) -> int:
@@ -169,10 +180,15 @@ class Frame:
         if (kind, pairs) == self._form:
             return
         self._form = kind, pairs
-        read = _tensors.address_of_reader(kind)
-        self._kind = kind if read and len(places) > 1 else None
-        if self._kind is None:
+        exchange = _tensors.exchange_of(kind)
+        self._kind = None
+        if exchange is None or len(places) < 2:
             return
+        on_gpu = self._run.device.type == _abi.CUDA
+        if on_gpu and not exchange.current_stream:
+            return
+        self._kind = kind
+        self._current_stream = exchange.current_stream if on_gpu else None
         views: list[_tensors.View] = []
         for i in places:
             slot = self._slots[i]
@@ -184,7 +200,7 @@ class Frame:
         self._pack = struct.Struct(f"{len(views)}P").pack_into
         self._run.tensors = ctypes.addressof(self._tensors)
         self._run.objects = ctypes.addressof(self._buffer)
-        self._run.read = read
+        self._run.read = exchange.tensor_from_object
 
 
 # One number, a frame's, is what a call takes least time for. The interpreter's lock

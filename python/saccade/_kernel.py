@@ -277,8 +277,6 @@ class Kernel:
         given, else the default stream. On the GPU the call does not wait.
         """
         values = self._bind(args, kwargs)
-        if stream is None:
-            stream = _tensors.current_stream(values, plan._device)
         outputs = self._outputs(plan, values, out)
         plan._launch(values, outputs, stream)
         return outputs[0] if len(outputs) == 1 else tuple(outputs)

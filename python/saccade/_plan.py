@@ -120,7 +120,9 @@ class Plan:
         lib.saccade_plan_create(
             kernel._module, device, byref(struct), byref(self._handle)
         )
-        self._frame = Frame(kernel.arguments, kernel.results, self._handle.value)
+        self._frame = Frame(
+            kernel.arguments, kernel.results, self._handle.value, device
+        )
         self._views = batch.views
         self._update(batch, stream)
 
@@ -223,8 +225,11 @@ class Plan:
         """The plan as an SVG: the modelled load of every CTA."""
         return lib.saccade_plan_picture(self._handle).decode()
 
-    def _launch(self, values: list[Any], outputs: list[Any], stream: int) -> None:
-        """Runs on values in the kernel's order, which are not looked at again."""
+    def _launch(
+        self, values: list[Any], outputs: list[Any], stream: int | None
+    ) -> None:
+        """Runs on values in the kernel's order, which are not looked at again. Without
+        a stream, on the current one of their framework."""
         status = self._frame.run([*values, *outputs], stream)
         if status:
             _abi.fail(status)

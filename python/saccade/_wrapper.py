@@ -242,8 +242,6 @@ class Attention:
         arguments += given.values(values)
         if sinks is not None:
             arguments.append(sinks)
-        if stream is None:
-            stream = self._stream(q)
         outputs = self.kernel._outputs(plan, arguments, out)
         plan._launch(arguments, outputs, stream)
         return outputs[0] if len(outputs) == 1 else tuple(outputs)

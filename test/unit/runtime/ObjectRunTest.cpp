@@ -9,7 +9,7 @@ using Kind = PlainKernel::Kind;
 
 namespace {
 /// A language whose objects are copied into tensors, and what is done to its
-/// lock: the order is read, unlock, lock.
+/// lock: the order is read, stream, unlock, lock.
 struct Language {
   static int read(void *object, DLTensor *tensor) {
     if (!object)
@@ -17,6 +17,12 @@ struct Language {
     log += 'r';
     *tensor = *static_cast<DLTensor *>(object);
     return 0;
+  }
+  static int currentStream(DLDeviceType type, int32_t device, void **stream) {
+    log += 's';
+    CHECK(type == kDLCPU);
+    *stream = nullptr;
+    return device;
   }
   static void *unlock() {
     log += 'u';
@@ -68,12 +74,21 @@ TEST_CASE("cpu: objects are read under a lock that runs do without") {
   Language::log.clear();
   REQUIRE(saccade_run_objects(&run) == SACCADE_OK);
   CHECK(Language::log == "rrrrrul");
+  run.current_stream = Language::currentStream;
+  run.device = kHost;
+  Language::log.clear();
+  REQUIRE(saccade_run_objects(&run) == SACCADE_OK);
+  CHECK(Language::log == "rrrrrsul");
 
   int64_t runs = saccade_run_count();
   run.count = 4; // a failure that the run finds: locked again all the same
   CHECK(failed(saccade_run_objects(&run), SACCADE_INVALID_ARGUMENT,
                "@sample: expects 3 arguments and 2 results, but got 4 values"));
-  CHECK(Language::log == "rrrrrulrrrrrul");
+  CHECK(Language::log == "rrrrrsulrrrrrsul");
+  run.device.device_id = 3;
+  CHECK(failed(saccade_run_objects(&run), SACCADE_INVALID_ARGUMENT,
+               "saccade_run_objects: expects a current stream of cpu, but "
+               "got none"));
   objects[3] = nullptr;
   Language::log.clear();
   CHECK(failed(saccade_run_objects(&run), SACCADE_INVALID_ARGUMENT,
