@@ -117,25 +117,28 @@ def attend(
     q: Any, k: Any, v: Any, layout: str, causal: bool, window: Any, softcap: Any,
     alibi: Any, sinks: Any, scale: Any, score_mod: Any, mask_mod: Any, q_lens: Any,
     kv_lens: Any, q_indptr: Any, kv_indptr: Any, return_lse: bool, out: Any,
-    first_query: bool,
+    first_query: bool, repeat: Repeat | None = None,
 ) -> Any:  # fmt: skip
-    """attention; first_query: q_idx counts from 0, not from the first key's place."""
+    """attention; first_query: q_idx counts from 0, not from the first key's place.
+    repeat: is to make such calls again."""
     torch = sys.modules.get("torch")
-    run = _attention
+    run: Callable = _attention
     if torch is not None and isinstance(q, torch.Tensor):
         if torch.compiler.is_compiling() or type(q) is not torch.Tensor:
             from . import _torch_ops
 
             if _torch_ops.is_traced(q):
-                run = _torch_ops.attention
+                run, repeat = _torch_ops.attention, None
         if torch.is_grad_enabled() and (_tensors.requires_grad((q, k, v))):
             raise InvalidArgument(
                 "expects tensors without a gradient, as there is no backward, but got "
                 "one that requires_grad; call under torch.no_grad(), or detach()"
             )
+    options = {} if repeat is None else {"repeat": repeat}
     return run(
         q, k, v, layout, causal, window, softcap, alibi, sinks, scale, score_mod,
         mask_mod, q_lens, kv_lens, q_indptr, kv_indptr, return_lse, out, first_query,
+        **options,
     )  # fmt: skip
 
 
@@ -167,9 +170,9 @@ def _attention(
     q: Any, k: Any, v: Any, layout: str, causal: bool, window: Any, softcap: Any,
     alibi: Any, sinks: Any, scale: Any, score_mod: Any, mask_mod: Any, q_lens: Any,
     kv_lens: Any, q_indptr: Any, kv_indptr: Any, return_lse: bool, out: Any,
-    first_query: bool,
+    first_query: bool, repeat: Repeat | None = None,
 ) -> Any:  # fmt: skip
-    """attention, of tensors that are there. first_query: q_idx counts from 0."""
+    """attend, of tensors that are there."""
     left, right = (None, None) if window is None else _masks.sides(window)
     lengths = None
     if not (
@@ -204,15 +207,49 @@ def _attention(
             order = planned.structure.order
             if order is not None:
                 values = [values[i] for i in order]
-            if sinks is not None:
-                values.append(sinks)
             if scale is None:
                 scale = 1.0 / math.sqrt(q.shape[-1])
-            if stream and not planned.captured and _tensors.is_capturing():
-                planned.captured = True
-            planned.plan._launch([q, (k, v), scale, *values], outputs, stream)
+            _launch(planned, q, k, v, scale, values, sinks, outputs, stream)
             break
+    if repeat is not None:
+        repeat.planned, repeat.values = planned, values
     return _returned(outputs, call)
+
+
+def _launch(
+    planned: _Planned, q: Any, k: Any, v: Any, scale: float, values: list[Any],
+    sinks: Any, outputs: list[Any], stream: int,
+) -> None:  # fmt: skip
+    """Runs a plan, whose lock is held."""
+    if stream and not planned.captured and _tensors.is_capturing():
+        planned.captured = True
+    arguments = [q, (k, v), scale, *values]
+    if sinks is not None:
+        arguments.append(sinks)
+    planned.plan._launch(arguments, outputs, stream)
+
+
+class Repeat:
+    """A call that the layers of a model make one after another, with tensors of their
+    own: what it took to find its plan is not looked for again."""
+
+    planned: _Planned | None = None
+    values: Sequence[Any] = ()
+
+    def run(
+        self, q: Any, k: Any, v: Any, scale: float, sinks: Any, out: Any, stream: int
+    ) -> bool:
+        """Makes the call again. The caller answers for it that all but the tensors is
+        as it was, and their shapes, dtypes and places as well. False if the plan is in
+        use for another call by now."""
+        planned = self.planned
+        if planned is None:
+            return False
+        with planned.lock:
+            if planned.key is None:
+                return False
+            _launch(planned, q, k, v, scale, [*self.values], sinks, [out], stream)
+        return True
 
 
 def _returned(outputs: list[Any], call: _Call) -> Any:

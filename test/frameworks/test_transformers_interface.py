@@ -17,6 +17,7 @@ from hf_models import (  # noqa: E402
     padded,
     tokens,
 )
+from saccade import _functional  # noqa: E402
 from saccade.integrations import _hf_masks  # noqa: E402
 from saccade.integrations.transformers import register  # noqa: E402
 from transformers import AttentionInterface, AttentionMaskInterface  # noqa: E402
@@ -44,8 +45,8 @@ def forward(*arguments, **options):
     return function(module, *arguments, mask, **options)
 
 
-def qkv(queries=4, keys=4, batch=1, heads=2, dim=16):
-    generator = torch.Generator().manual_seed(1)
+def qkv(queries=4, keys=4, batch=1, heads=2, dim=16, seed=1):
+    generator = torch.Generator().manual_seed(seed)
     q = torch.randn(batch, heads, queries, dim, generator=generator)
     k, v = torch.randn(2, batch, heads, keys, dim, generator=generator)
     return q, k, v
@@ -191,6 +192,63 @@ def test_outputs_lie_as_models_want_them():
     with launches(1):
         out, weights = forward(q, k, v, attention_mask=mask(batch=2))
     assert out.shape == (2, 4, 2, 16) and out.is_contiguous() and weights is None
+
+
+@pytest.mark.parametrize("sinks", [None, 0.5])
+def test_layers_find_their_plan_once(sinks, monkeypatch):
+    """The calls under a mask that are alike but for their tensors; all others look."""
+    looked = []
+    find = _functional._attention
+    monkeypatch.setattr(
+        _functional, "_attention", lambda *a, **b: looked.append(1) or find(*a, **b)
+    )
+    padding = torch.tensor([[0, 1, 1, 1, 1, 0], [1] * 6], dtype=torch.bool)
+    layers = [qkv(2, 6, batch=2, seed=seed) for seed in range(3)]
+    filled = [(q, *(x[:, :, :6] for x in (k, v))) for q, k, v in layers]
+    given = [
+        {"scaling": 0.1 * i, "s_aux": None if sinks is None else torch.full((2,), sinks * i)}
+        for i in range(1, 4)
+    ]  # fmt: skip
+
+    def masked(keys=6):
+        whole = torch.nn.functional.pad(padding, (0, keys - 6))
+        return mask(q=2, kv=keys, batch=2, q_offset=4, attention_mask=whole)
+
+    alone = [
+        forward(*layer, attention_mask=masked(), **options)[0]
+        for layer, options in zip(layers, given, strict=True)
+    ]
+    assert len(looked) == 3
+    one = masked()
+    with torch.no_grad(), launches(3):
+        for layer, options, want in zip(filled, given, alone, strict=True):
+            assert forward(*layer, attention_mask=one, **options)[0].equal(want)
+    assert len(looked) == 4
+    with torch.no_grad():
+        q, k, v = layers[1]
+        changed = [
+            (q.half(), k.half(), v.half(), {}),
+            (q, k, v.transpose(2, 3).contiguous().transpose(2, 3), {}),
+            (q, k, v, {"softcap": 2.0}),
+            (*layers[0], {}),
+        ]
+        for count, (*tensors, options) in enumerate(changed, 5):
+            out, _ = forward(*tensors, attention_mask=one, **given[0] | options)
+            assert len(looked) == count and out.dtype == tensors[0].dtype
+        assert out.equal(alone[0])
+        # A plan that another call has taken since is found anew.
+        planned = one.repeat.planned
+        del _functional._plans[planned.key]
+        planned.key = None
+        out, _ = forward(*layers[0], attention_mask=one, **given[0])
+        assert out.equal(alone[0]) and len(looked) == 9
+        # Static caches are longer than what is seen of them.
+        cache = [torch.nn.functional.pad(x, (0, 0, 0, 3)) for x in (k, v)]
+        one = masked(9)
+        for _ in range(2):
+            out, _ = forward(q, *cache, attention_mask=one, **given[1])
+            assert out.equal(alone[1])
+        assert len(looked) == 10
 
 
 def test_autocast():

@@ -12,6 +12,7 @@ import torch
 from transformers import masking_utils
 
 import saccade
+from saccade import _functional
 
 Predicate = Callable[..., Any]
 
@@ -132,6 +133,9 @@ class Mask:
         self.predicate, self.padding = predicate, padding
         self.device = device
         self._found: dict[torch.device, tuple[int, dict[str, Any]]] = {}
+        # What the last call under it was like, and how to make one like it.
+        self.form: tuple | None = None
+        self.repeat = _functional.Repeat()
 
     ndim = 4
 

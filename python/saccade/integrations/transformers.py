@@ -20,7 +20,7 @@ import torch
 from torch.utils.weak import WeakTensorKeyDictionary
 from transformers import AttentionInterface, AttentionMaskInterface
 
-from saccade import _functional
+from saccade import _functional, _tensors
 
 from ._hf_masks import Mask, saccade_mask
 from ._hf_paged import allow_in_continuous_batching, paged_attention
@@ -122,6 +122,20 @@ def _forward(ignored: frozenset[str]) -> Callable[..., tuple[torch.Tensor, None]
 
         if query.shape[0] == 1 < key.shape[0]:  # learned queries
             query = query.expand(key.shape[0], -1, -1, -1)
+        form = None
+        if (
+            type(attention_mask) is Mask
+            and position_bias is None
+            and not torch.is_grad_enabled()
+        ):
+            form = _form(query, key, value, softcap, s_aux)
+            if form == attention_mask.form:
+                sinks = options.get("sinks")
+                out = _again(
+                    attention_mask, query, key, value, scaling, sinks, form[-1]
+                )
+                if out is not None:
+                    return out, None
         if isinstance(attention_mask, Mask):
             key, value = _apply(attention_mask, query, key, value, options)
         elif attention_mask is not None:
@@ -135,12 +149,55 @@ def _forward(ignored: frozenset[str]) -> Callable[..., tuple[torch.Tensor, None]
         b, heads, tokens, _ = query.shape
         out = query.new_empty(b, tokens, heads, value.shape[-1])
         arguments = _ATTENTION | options
+        repeat = None
+        strides = {x.stride(-1) for x in (query, key, value)}
+        if form is not None and strides == {1}:  # others are copied first
+            repeat = _functional.Repeat()
         _functional.attend(
-            query, key, value, layout="BHSD", out=out.transpose(1, 2), **arguments
-        )
+            query, key, value, layout="BHSD", out=out.transpose(1, 2), repeat=repeat,
+            **arguments,
+        )  # fmt: skip
+        if repeat is not None:
+            attention_mask.form, attention_mask.repeat = form, repeat
         return out, None
 
     return saccade_attention_forward
+
+
+def _form(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    softcap: float | None,
+    sinks: torch.Tensor | None,
+) -> tuple:
+    """What layers have in common whose calls are alike; the stream comes last."""
+    return (
+        query.shape, key.shape, value.shape, query.stride(), key.stride(),
+        value.stride(), query.dtype, key.dtype, value.dtype, key.device, value.device,
+        type(query), softcap, sinks is None, *_tensors.place_of(query),
+    )  # fmt: skip
+
+
+def _again(
+    mask: Mask,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    scaling: float | None,
+    sinks: torch.Tensor | None,
+    stream: int,
+) -> torch.Tensor | None:
+    """The output of a call that is like the last one under this mask; None if its
+    plan is in use for another by now. Keys that nobody sees need not be cut off."""
+    b, heads, tokens, dim = query.shape
+    if scaling is None:
+        scaling = dim**-0.5
+    out = query.new_empty(b, tokens, heads, value.shape[-1])
+    done = mask.repeat.run(
+        query, key, value, scaling, sinks, out.transpose(1, 2), stream
+    )
+    return out if done else None
 
 
 def _refuse(argument: str) -> None:
