@@ -191,7 +191,7 @@ void Planner::planInvariant(const Manifest &manifest, const Entry &entry,
 
 /// Plans whole tiles, dealt one by one, in place of ranges that would have to
 /// be cut, where that ends earlier. Of many tiles, ranges are even without
-/// cuts. Dealing brings the tiles in another order.
+/// cuts.
 bool Planner::dealInstead(const Manifest &manifest, const Entry &entry,
                           const Batch &batch, int32_t ctas, bool fixedGrid,
                           EntryWork &work, double pace) {
@@ -212,8 +212,11 @@ bool Planner::dealInstead(const Manifest &manifest, const Entry &entry,
   trial.partials.clear();
   trial.counters = 0;
   dealTiles(manifest, entry, batch, ctas, fixedGrid, trial);
-  if (isLate(lastOf(trial)))
+  if (isLate(lastOf(trial))) {
+    // Dealing has brought the tiles in another order.
+    cutTiles(manifest, entry, batch, tileRowsOf(entry), tiles);
     return false;
+  }
   heaviestFirst.write(entry, tiles, trial);
   trial.pace = pace;
   std::swap(work, trial);
@@ -233,11 +236,9 @@ void Planner::plan(const Manifest &manifest, const Entry &entry,
   bool splittable = entry.isSplittable(manifest) && ctas > 0;
   if (splittable && entry.policy == Policy::Ranges) {
     cutTiles(manifest, entry, batch, tileRowsOf(entry), tiles);
-    if (ranges.weigh(manifest, entry, tiles, ctas, pace)) {
-      if (dealInstead(manifest, entry, batch, ctas, fixedGrid, work, pace))
-        return;
-      cutTiles(manifest, entry, batch, tileRowsOf(entry), tiles);
-    }
+    if (ranges.weigh(manifest, entry, tiles, ctas, pace) &&
+        dealInstead(manifest, entry, batch, ctas, fixedGrid, work, pace))
+      return;
     return ranges.write(manifest, entry, batch, tiles, ctas, fixedGrid, work);
   }
   planHeaviestFirst(manifest, entry, batch, ctas, fixedGrid, work);
