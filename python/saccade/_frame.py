@@ -22,11 +22,13 @@ _NOTHING = object()
 class _Slot:
     """Where one value goes."""
 
-    __slots__ = ("argument", "dtype", "is_cache", "is_scalar", "last", "name",
-                 "paired", "view", "view_of_values")  # fmt: skip
+    __slots__ = ("argument", "dtype", "is_cache", "is_result", "is_scalar", "last",
+                 "name", "paired", "view", "view_of_values")  # fmt: skip
 
-    def __init__(self, description: dict, argument: _abi.Argument) -> None:
-        kind = description["kind"]
+    def __init__(
+        self, description: dict, argument: _abi.Argument, is_result: bool
+    ) -> None:
+        kind, self.is_result = description["kind"], is_result
         self.name, self.argument = description["name"], argument
         self.dtype = description.get("dtype", "f32")
         self.is_scalar, self.is_cache = kind == "scalar", kind == "cache"
@@ -52,6 +54,8 @@ class _Slot:
 
     def show(self, value: Any, stream: int) -> None:
         """An array, or the arrays of a cache."""
+        if self.is_result:
+            _tensors.check_writable(value)
         pair = self.is_cache and isinstance(value, (tuple, list))
         if not pair:
             self.view.show(value, stream)
@@ -96,8 +100,8 @@ class Frame:
         self.count = len(descriptions)
         self.arguments = (_abi.Argument * max(1, self.count))()
         self._slots = [
-            _Slot(description, argument)
-            for description, argument in zip(descriptions, self.arguments, strict=False)
+            _Slot(description, self.arguments[i], is_result=i >= len(arguments))
+            for i, description in enumerate(descriptions)
         ]
         self._run = _abi.ObjectRun(
             plan=plan,

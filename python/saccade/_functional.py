@@ -294,8 +294,6 @@ def _outputs(q: Any, value_dim: int, call: _Call, out: Any) -> list[Any]:
     if out is None:
         wanted = None if value_dim == shape[-1] else (*shape[:-1], value_dim)
         out = _tensors.new_like(q, wanted, zeroed=padded)
-    else:
-        _tensors.writable([out])
     if not call.return_lse:
         return [out]
     if call.layout == "BHSD":

@@ -274,7 +274,8 @@ class Kernel:
         out: where results go, one array or a sequence of them in the order of
         attn.return; None allocates. Returned are the results, a tuple if several.
         stream: a CUstream; default: torch's current stream if torch tensors are
-        given, else the default stream. On the GPU the call does not wait.
+        given, else the default stream. One that was destroyed cannot be told from
+        others: the driver itself does not survive it. On the GPU the call does not wait.
         """
         values = self._bind(args, kwargs)
         outputs = self._outputs(plan, values, out)
@@ -322,7 +323,7 @@ class Kernel:
                     f"{self.name}: expects {len(self.results)} arrays in out=, "
                     f"but got {len(outputs)}"
                 )
-            return _tensors.writable(outputs)
+            return outputs
         if not self.results:
             return []
         example = values[self._query]

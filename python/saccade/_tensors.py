@@ -195,15 +195,13 @@ def requires_grad(arrays: Iterable[Any]) -> bool:
     return False
 
 
-def writable(outputs: list[Any]) -> list[Any]:
-    """The outputs that a caller gave, which must not be read-only."""
-    for array in outputs:
-        if isinstance(array, np.ndarray) and not array.flags.writeable:
-            raise _abi.InvalidArgument(
-                f"expects out= to be writable, but got a read-only array of shape "
-                f"{array.shape}"
-            )
-    return outputs
+def check_writable(array: Any) -> None:
+    """Refuses to write into a read-only array of NumPy; others have no such mark."""
+    if isinstance(array, np.ndarray) and not array.flags.writeable:
+        raise _abi.InvalidArgument(
+            f"expects out= to be writable, but got a read-only array of shape "
+            f"{array.shape}"
+        )
 
 
 _capsule_pointer = ctypes.pythonapi.PyCapsule_GetPointer

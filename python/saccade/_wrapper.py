@@ -204,7 +204,8 @@ class Attention:
         values: in this run instead of those given before: scale, window, softcap,
             alibi, sinks; and key_scale and value_scale (f32 [num_kv_heads]) of 8-bit
             caches. What the attention was made without cannot be given here.
-        out: where results go; None allocates. stream: default: torch's current one.
+        out: where results go; None allocates.
+        stream: a CUstream that was not destroyed; default: torch's current one.
 
         Returns out, or (out, lse) with lse f32 [tokens, num_q_heads]. Does not wait.
         """
