@@ -154,7 +154,7 @@ class Frame:
             run.current_stream = self._current_stream if stream is None else None
         try:
             return run_objects(self.address)
-        except RuntimeError:
+        except (RuntimeError, BufferError):
             self.fill(values, stream or 0)  # says which one cannot be read
             raise
 

@@ -98,7 +98,7 @@ class View:
             self.form = None  # shape and strides are the framework's own now
             try:
                 read(id(array), self.address)
-            except RuntimeError:
+            except (RuntimeError, BufferError):
                 raise unreadable(array, self.name) from None
             return self.pointer
         if isinstance(array, np.ndarray):
