@@ -37,7 +37,9 @@ def test_runs_go_to_the_stream_that_is_given(given):
         work(5)
         if given:  # which is not waited for
             side.synchronize()
-            assert out.equal(want) and not torch.cuda.current_stream().query()
+            assert not torch.cuda.current_stream().query()
+            with torch.cuda.stream(side):
+                assert out.equal(want)
         else:
             assert not side.query()
     torch.cuda.synchronize()
