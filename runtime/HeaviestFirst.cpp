@@ -91,6 +91,11 @@ void HeaviestFirst::cutSections(const Manifest &manifest, const Entry &entry,
   int64_t before = 0;
   for (const Requester &requester : requesters) {
     firstPiece[requester.request] = static_cast<int32_t>(pieces.size());
+    if (count == 1) {
+      pieces.push_back({0, 0, entry.kvHeads});
+      sections[0] += requester.tiles;
+      continue;
+    }
     for (int32_t head = 0; head < entry.kvHeads; ++head) {
       auto section = static_cast<int32_t>(
           std::min<int64_t>((double(before) + double(requester.bytes) / 2) *
@@ -141,24 +146,37 @@ void HeaviestFirst::dealRuns(const std::vector<Tile> &tiles, size_t items,
   tree.assign(2 * leaves, ~uint64_t(0));
   for (int32_t cta = 0; cta < ctas; ++cta)
     tree[leaves + cta] = cta;
-  for (size_t node = leaves; --node > 0;)
-    tree[node] = std::min(tree[2 * node], tree[2 * node + 1]);
   owners.resize(items);
   int32_t *owner = owners.data();
-  for (const Run &run : runs) {
-    uint64_t cost = tiles[run.tile].units << kCtaBits;
-    for (int32_t head = run.headBegin; head < run.headEnd; ++head) {
-      uint64_t key = tree[1];
-      auto cta = static_cast<int32_t>(key & ((1 << kCtaBits) - 1));
-      *owner++ = cta;
-      ++work.ctaBegin[cta + 1];
-      key += cost;
-      size_t node = leaves + cta;
-      tree[node] = key;
-      for (; node > 1; node /= 2) {
-        key = std::min(key, tree[node ^ 1]);
-        tree[node / 2] = key;
-      }
+  auto give = [&](int32_t cta) {
+    *owner++ = cta;
+    ++work.ctaBegin[cta + 1];
+  };
+  auto run = runs.begin();
+  int32_t head = run->headBegin;
+  auto costOfNext = [&] { return tiles[run->tile].units << kCtaBits; };
+  auto step = [&] {
+    if (++head == run->headEnd && ++run != runs.end())
+      head = run->headBegin;
+  };
+  // At first the least loaded is the next that has nothing.
+  for (int32_t cta = 0; cta < ctas && run != runs.end() && costOfNext() > 0;
+       ++cta, step()) {
+    give(cta);
+    tree[leaves + cta] += costOfNext();
+  }
+  for (size_t node = leaves; --node > 0;)
+    tree[node] = std::min(tree[2 * node], tree[2 * node + 1]);
+  for (; run != runs.end(); step()) {
+    uint64_t key = tree[1];
+    auto cta = static_cast<int32_t>(key & ((1 << kCtaBits) - 1));
+    give(cta);
+    key += costOfNext();
+    size_t node = leaves + cta;
+    tree[node] = key;
+    for (; node > 1; node /= 2) {
+      key = std::min(key, tree[node ^ 1]);
+      tree[node / 2] = key;
     }
   }
 }
