@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -163,3 +164,28 @@ def test_help_names_every_subcommand():
     for name in ("compile", "run", "plan", "explain"):
         assert name in text
         assert "Usage" in saccade(name, "--help")
+
+
+CONSOLE = re.compile(
+    r"^\$ (saccade (?:explain|compile) .*)$\n((?:(?![$`]).*\n)*)", re.M
+)
+NEW_EACH_TIME = ("from ", "key ")
+
+
+def test_the_readme_shows_what_is_printed(tmp_path):
+    text = (ROOT / "README.md").read_text()
+    spec = re.search(r"^```mlir\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)[1]
+    (tmp_path / "decode.mlir").write_text(spec)
+    shown = CONSOLE.findall(text)
+    assert [command.split()[1] for command, _ in shown] == ["explain", "compile"]
+    path = f"{BUILD / 'bin'}:{os.environ['PATH']}"
+    for command, said in shown:
+        done = subprocess.run(
+            command, shell=True, cwd=tmp_path, env={**os.environ, "PATH": path},
+            capture_output=True, text=True,
+        )  # fmt: skip
+        printed, expected = (
+            [line for line in output.splitlines() if not line.startswith(NEW_EACH_TIME)]
+            for output in (done.stdout, said)
+        )
+        assert printed == expected, done.stderr
