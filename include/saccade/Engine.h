@@ -70,8 +70,9 @@ SACCADE_API SaccadeModule *saccade_kernel_module(const SaccadeKernel *kernel);
  * (saccade_compilation_report, absent fields where the kernel came from the
  * cache of an older process are filled from it), "cache" ("memory", "disk" or
  * "compiled"), "create_ms", and, for a device that the kernel runs on, for each
- * entry registers, spilled bytes, shared memory and resident blocks. device may
- * be NULL. Owned by the kernel, valid until the next call. */
+ * entry registers, spilled bytes, shared memory and resident blocks. "table" says
+ * it for people: rows of a name and a text. device may be NULL. Owned by the
+ * kernel, valid until the next call. */
 SACCADE_API SaccadeStatus saccade_kernel_explain(SaccadeKernel *kernel,
                                                  const DLDevice *device,
                                                  const char **json);

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// saccade/Engine.h: handles, devices by name, and the account of what was
-// chosen.
+// saccade/Engine.h: handles, and devices by name.
 
 #include "lib/CAPI/CompileOptions.h"
 #include "lib/Engine/Kernel.h"
-
-#include "llvm/Support/FormatVariadic.h"
 
 using namespace llvm;
 using namespace saccade;
@@ -58,73 +55,6 @@ void saccade_kernel_destroy(SaccadeKernel *kernel) { delete kernel; }
 
 SaccadeModule *saccade_kernel_module(const SaccadeKernel *kernel) {
   return kernel ? kernel->loaded->module : nullptr;
-}
-
-//===----------------------------------------------------------------------===//
-// Explain
-//===----------------------------------------------------------------------===//
-
-static StringRef nameOf(Origin origin) {
-  switch (origin) {
-  case Origin::Memory:
-    return "memory";
-  case Origin::Disk:
-    return "disk";
-  case Origin::Built:
-    break;
-  }
-  return "compiled";
-}
-
-/// What the device says of each entry; what it does not say is left out.
-static void addDevice(SaccadeModule *module, DLDevice device,
-                      json::Array &entries) {
-  for (auto [i, value] : enumerate(entries)) {
-    SaccadeEntryInfo info = {};
-    if (saccade_module_entry_info(module, device, static_cast<int32_t>(i),
-                                  &info) != SACCADE_OK)
-      continue;
-    json::Object &entry = *value.getAsObject();
-    if (device.device_type == kDLCUDA) {
-      entry["registers"] = info.registers;
-      entry["spilled_bytes"] = info.local_bytes;
-      entry["blocks_per_processor"] = info.blocks_per_processor;
-    }
-  }
-}
-
-SaccadeStatus saccade_kernel_explain(SaccadeKernel *kernel,
-                                     const DLDevice *device,
-                                     const char **text) {
-  if (!kernel || !text)
-    return fail(SACCADE_INVALID_ARGUMENT,
-                "expects a kernel and a place for the text");
-  SaccadeModule *module = kernel->loaded->module;
-  Expected<json::Value> parsed = json::parse(saccade_module_manifest(module));
-  if (!parsed)
-    return fail(SACCADE_INTERNAL_ERROR, toString(parsed.takeError()));
-  json::Object manifest = std::move(*parsed->getAsObject());
-  json::Object report;
-  if (json::Object *made = manifest.getObject("report"))
-    report = std::move(*made);
-  for (StringRef field : {"kernel", "target", "build", "driver", "entries"})
-    if (json::Value *value = manifest.get(field))
-      report[field] = std::move(*value);
-  report["cache"] = nameOf(kernel->origin);
-  report["create_ms"] = kernel->createMs;
-  if (!kernel->stagesMs.empty())
-    report["stages_ms"] = cantFail(json::parse(kernel->stagesMs));
-  if (json::Array *entries = report.getArray("entries"); device && entries) {
-    SaccadeDeviceInfo info = {};
-    if (SaccadeStatus status = saccade_device_info(*device, &info);
-        status != SACCADE_OK)
-      return status;
-    report["device"] = std::string(info.name); // its own copy
-    addDevice(module, *device, *entries);
-  }
-  kernel->explanation = formatv("{0:2}", json::Value(std::move(report)));
-  *text = kernel->explanation.c_str();
-  return SACCADE_OK;
 }
 
 //===----------------------------------------------------------------------===//

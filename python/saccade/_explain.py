@@ -26,7 +26,7 @@ class Explanation:
         self.reports = reports
 
     def __str__(self) -> str:
-        return "\n\n".join(_text(_rows(report)) for report in self.reports)
+        return "\n\n".join(_text(report["table"]) for report in self.reports)
 
     __repr__ = __str__
 
@@ -66,58 +66,6 @@ def _launched(function: Callable, args: tuple, kwargs: dict) -> list[Kernel]:
     return kernels
 
 
-def _rows(report: dict) -> list[tuple[str, str]]:
-    rows = [("kernel", report["kernel"]), ("target", report["target"])]
-    if "device" in report:
-        rows.append(("device", report["device"]))
-    if "driver" in report:
-        rows.append(("least driver", str(report["driver"])))
-    for entry in report["entries"]:
-        rows += _entry_rows(entry)
-    for mask in report["masks"]:
-        count = mask.get("intervals", 0)
-        bounds = (
-            f"bounds in closed form, intervals of keys: {count}"
-            if count
-            else "no closed form, every key is tested"
-        )
-        rows.append(("mask", f"@{mask['variant']}: {bounds}"))
-    rows += [("remark", remark) for remark in report["remarks"]]
-    rows.append(("passes off", ", ".join(report["disabled"]) or "none"))
-    rows.append(("from", f"{report['cache']} in {report['create_ms']:.3g} ms"))
-    return rows
-
-
-def _entry_rows(entry: dict) -> list[tuple[str, str]]:
-    rows = [(entry["name"], f"{entry['kind']}, {entry.get('schedule', 'no schedule')}")]
-    rows.append(
-        (
-            "  item",
-            f"up to {entry['rows_per_item']} packed rows ({entry['group']} query heads "
-            f"a KV head) x {entry['kv_tile']} keys a step, {entry['kv_heads']} KV heads",
-        )
-    )
-    least, most = (entry.get("rows", {}).get(name) for name in ("least", "most"))
-    if least:
-        rows.append(("  requests", f"of {least} rows or more"))
-    if most:
-        rows.append(("  requests", f"of {most} rows or less"))
-    resources = [
-        f"{entry[name]} {text}"
-        for name, text in (
-            ("threads", "threads"),
-            ("shared_bytes", "shared bytes"),
-            ("registers", "registers"),
-            ("spilled_bytes", "bytes spilled"),
-            ("blocks_per_processor", "blocks per SM"),
-        )
-        if name in entry
-    ]
-    if resources:
-        rows.append(("  resources", ", ".join(resources)))
-    return rows
-
-
-def _text(rows: list[tuple[str, str]]) -> str:
+def _text(rows: list[list[str]]) -> str:
     width = max(len(name) for name, _ in rows) + 2
     return "\n".join(f"{name:{width}}{text}".rstrip() for name, text in rows)

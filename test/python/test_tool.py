@@ -157,6 +157,14 @@ def test_plan_and_explain():
     assert "bounds in closed form" in text and "#tile.schedule" in text
     report = json.loads(saccade("explain", DECODE, "--device", "cpu", "--json"))
     assert report["target"].startswith("cpu:")
+    prefill = EXAMPLES / "llama3_prefill.mlir"
+    table = json.loads(
+        saccade("explain", prefill, "--target", "sm_90a", "--device", "cpu", "--json")
+    )["table"]
+    assert table[0] == ["kernel", "llama3_prefill"]
+    assert ["  launch", "that of llama3_prefill: each CTA has items of one of the two"] in table  # fmt: skip
+    names = [name for name, _ in table]
+    assert names.count("  resources") == 2 and "  parts" in names
 
 
 def test_help_names_every_subcommand():
