@@ -148,6 +148,10 @@ template <typename OpTy> static SmallVector<Value> scalesOf(OpTy op) {
 }
 
 SmallVector<Value> AttendOp::getScales() { return scalesOf(*this); }
+
+int64_t AttendOp::getGroup() {
+  return getQuery().getType().getHeads() / getCache().getType().getHeads();
+}
 SmallVector<Value> AppendOp::getScales() { return scalesOf(*this); }
 
 /// Queries and outputs are what attention computes with.

@@ -145,6 +145,8 @@ def Attn_AttendOp : Attn_Op<"attend", [
     float getDefaultScale();
     /// The scales of the cache that are given.
     ::llvm::SmallVector<::mlir::Value> getScales();
+    /// Query heads of a KV head.
+    int64_t getGroup();
   }];
   let hasCanonicalizer = 1;
   let hasVerifier = 1;

@@ -107,12 +107,6 @@ static int64_t rowsOfItem(tile::ScheduleAttr schedule, int64_t group) {
   return schedule.getPipeline() ? rows / group * group : rows;
 }
 
-/// Query heads of a KV head.
-static int64_t groupOf(attn::AttendOp attend) {
-  return attend.getQuery().getType().getHeads() /
-         attend.getCache().getType().getHeads();
-}
-
 /// What a kernel computes with rows, in the body of an entry.
 static void convertRows(ImplicitLocOpBuilder &b, attn::KernelOp kernel,
                         const KernelWords &kernelWords, AttendEmitter &emitter,
@@ -178,7 +172,7 @@ static tile::EntryOp convertAttends(ImplicitLocOpBuilder &b, StringRef name,
   attn::AttendOp first = *attends.begin();
   int64_t queryHeads = first.getQuery().getType().getHeads();
   int64_t heads = first.getCache().getType().getHeads();
-  int64_t group = groupOf(first);
+  int64_t group = first.getGroup();
   auto items =
       tile::ItemsAttr::get(b.getContext(), rowsOfItem(schedule, group), group,
                            heads, schedule.getKeys(), rowBlock(kernel, group));
@@ -277,7 +271,7 @@ struct ConvertAttnToTile
         convertAttends(b, name, kernel, kernelWords, schedule);
     if (!few)
       return success();
-    int64_t most = kMostRowTiles * rowsOfItem(few, groupOf(first));
+    int64_t most = kMostRowTiles * rowsOfItem(few, first.getGroup());
     entry->setAttr(kLeastRowsAttr, b.getI64IntegerAttr(most + 1));
     b.setLoc(kernel.getLoc());
     entry = convertAttends(b, (name + "_few").str(), kernel, kernelWords, few);

@@ -144,7 +144,7 @@ struct ChooseSchedule : saccade::impl::ChooseSchedulePassBase<ChooseSchedule> {
                    << " columns of values take " << registers;
     }
     for (auto attend : kernel.getBody().getOps<attn::AttendOp>())
-      if (int64_t group = groupOf(attend); group > given.getRows())
+      if (int64_t group = attend.getGroup(); group > given.getRows())
         return kernel.emitOpError("expects rows for the ")
                << group << " query heads of a KV head, but got "
                << given.getRows();
@@ -201,7 +201,7 @@ struct ChooseSchedule : saccade::impl::ChooseSchedulePassBase<ChooseSchedule> {
     wanted.element = shape.element;
     wanted.cacheBytes = shape.cacheBytes;
     wanted.tokens = queryTokens ? queryTokens.getInt() : 0;
-    wanted.group = groupOf(first);
+    wanted.group = first.getGroup();
     for (attn::AttendOp attend : attends) {
       if (StringRef body = rowFunctionOf(attend); !body.empty())
         return decline("rows pass through attn." + body);
@@ -245,11 +245,6 @@ struct ChooseSchedule : saccade::impl::ChooseSchedulePassBase<ChooseSchedule> {
 
 private:
   static constexpr int64_t kRowsWithoutRoles = 64;
-
-  static int64_t groupOf(attn::AttendOp attend) {
-    return attend.getQuery().getType().getHeads() /
-           attend.getCache().getType().getHeads();
-  }
 
   static StringRef rowFunctionOf(attn::AttendOp attend) {
     attn::VariantOp variant =
