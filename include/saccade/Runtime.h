@@ -367,11 +367,13 @@ SACCADE_API SaccadeStatus saccade_run(SaccadePlan *plan,
 
 /* A run of a language whose arrays are objects, read under a lock. */
 typedef struct SaccadeObjectRun {
+  /* As for saccade_run. */
   SaccadePlan *plan;
-  const SaccadeArgument *arguments; /* this, count and stream as for */
-  int32_t count;                    /* saccade_run */
-  int32_t num_objects;
+  const SaccadeArgument *arguments;
   void *stream;
+  int32_t count;
+  /* What is read, and where it goes. */
+  int32_t num_objects;
   void *const *objects;     /* [num_objects] */
   DLTensor *const *tensors; /* [num_objects]; arguments point to them */
   /* Fills a tensor from an object; not 0 if that cannot be: the tensor_from_object

@@ -58,8 +58,9 @@ public:
 
 /// Three digits that count.
 static std::string digits(double ms) {
-  return formatv(ms < 100 ? "{0}" : "{1}", format("%.3g", ms),
-                 format("%.0f", ms));
+  if (ms >= 100)
+    return formatv("{0:F0}", ms);
+  return formatv("{0}", format("%.3g", ms));
 }
 
 static std::string text(const json::Value *value) {
@@ -114,11 +115,9 @@ static void addEntry(const json::Object &entry, const json::Array &entries,
 /// The report as people read it.
 static json::Array tableOf(const json::Object &report) {
   Table table;
-  for (auto [name, field] : {std::pair("kernel", "kernel"),
-                             {"target", "target"},
-                             {"device", "device"}})
+  for (StringRef field : {"kernel", "target", "device"})
     if (std::optional<StringRef> value = report.getString(field))
-      table.add(name, *value);
+      table.add(field, *value);
   if (const json::Value *driver = report.get("driver"))
     table.add("least driver", text(driver));
   if (const json::Array *entries = report.getArray("entries"))

@@ -146,9 +146,9 @@ class ObjectRun(Structure):
     _fields_ = [
         ("plan", c_void_p),
         ("arguments", c_void_p),
+        ("stream", c_void_p),
         ("count", c_int32),
         ("num_objects", c_int32),
-        ("stream", c_void_p),
         ("objects", c_void_p),
         ("tensors", c_void_p),
         ("read", c_void_p),  # a function, like the next
