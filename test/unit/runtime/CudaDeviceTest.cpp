@@ -78,12 +78,7 @@ DONE:
 )";
 
 json deviceManifest() {
-  json object = manifest("ragged");
-  object["target"] = "sm_80";
-  object["entries"][0]["format"] = "ptx";
-  object["entries"][0]["threads"] = 32;
-  object["entries"][0]["shared_bytes"] = 64 * 1024;
-  return object;
+  return onGpu(manifest("ragged"), "sm_80", 32, 64 * 1024);
 }
 
 bool hasDevice() {

@@ -36,12 +36,7 @@ inline MockCuda *const mock = [] {
 
 /// A GPU form of the sample kernel that PlainKernel can stand for.
 inline json pagedManifest() {
-  json object = manifest("paged");
-  object["target"] = "sm_90a";
-  object["entries"][0]["format"] = "ptx";
-  object["entries"][0]["threads"] = 128;
-  object["entries"][0]["shared_bytes"] = 64 * 1024;
-  return object;
+  return onGpu(manifest("paged"), "sm_90a", 128, 64 * 1024);
 }
 
 struct Fixture {

@@ -62,15 +62,23 @@ inline json manifest(const char *layout = "paged") {
           {"entries", {attend()}}};
 }
 
+/// A kernel of one entry, for a GPU.
+inline json onGpu(json object, const char *target, int threads,
+                  int sharedBytes) {
+  object["target"] = target;
+  json &entry = object["entries"][0];
+  entry["format"] = "ptx";
+  entry["threads"] = threads;
+  entry["shared_bytes"] = sharedBytes;
+  return object;
+}
+
 /// The sample kernel with 16-bit elements, for a GPU.
 inline json gpuManifest() {
-  json object = manifest("paged");
-  object["target"] = "sm_90a";
+  json object = onGpu(manifest("paged"), "sm_90a", 128, 0);
   for (json *slot : {&object["arguments"][0], &object["arguments"][1],
                      &object["results"][0]})
     (*slot)["dtype"] = "bf16";
-  object["entries"][0]["format"] = "ptx";
-  object["entries"][0]["threads"] = 128;
   return object;
 }
 
