@@ -129,11 +129,8 @@ def attend(
 
             if _torch_ops.is_traced(q):
                 run, repeat = _torch_ops.attention, None
-        if torch.is_grad_enabled() and (_tensors.requires_grad((q, k, v))):
-            raise InvalidArgument(
-                "expects tensors without a gradient, as there is no backward, but got "
-                "one that requires_grad; call under torch.no_grad(), or detach()"
-            )
+        if torch.is_grad_enabled():
+            _tensors.refuse_gradients((q, k, v), "call")
     options = {} if repeat is None else {"repeat": repeat}
     return run(
         q, k, v, layout, causal, window, softcap, alibi, sinks, scale, score_mod,
@@ -334,13 +331,11 @@ def _plan(key: tuple, q: Any, k: Any, v: Any, call: _Call) -> _Planned:
                 alike[0],
                 lambda plan: plan.update(q_lens, kv_lens=kv_lens, stream=stream),
             )
-            planned = _Planned(structure, plan, key, room)
         else:
             plan = structure.kernel.plan(q_lens, kv_lens=kv_lens, stream=stream)
-            planned = _Planned(structure, plan, key, room)
         if kind is not None:
             _decodes[kind] = structure
-        return _keep(planned)
+        return _keep(_Planned(structure, plan, key, room))
 
 
 def _plan_again(key: tuple, kind: Hashable, keys: int) -> _Planned | None:

@@ -185,6 +185,15 @@ def unreadable(array: Any, name: str) -> _abi.InvalidArgument:
     )
 
 
+def refuse_gradients(arrays: Iterable[Any], verb: str) -> None:
+    """Raises if one of them asks for a gradient; `verb` is what to do without."""
+    if requires_grad(arrays):
+        raise _abi.InvalidArgument(
+            "expects tensors without a gradient, as there is no backward, but got "
+            f"one that requires_grad; {verb} under torch.no_grad(), or detach()"
+        )
+
+
 def requires_grad(arrays: Iterable[Any]) -> bool:
     """Whether one of them, or of what they consist of, asks for a gradient."""
     for array in arrays:

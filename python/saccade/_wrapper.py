@@ -214,11 +214,7 @@ class Attention:
         if torch is not None and torch.compiler.is_compiling():
             return self._record(q, args, out, stream, values)
         if torch is not None and torch.is_grad_enabled():
-            if _tensors.requires_grad((q, *args)):
-                raise InvalidArgument(
-                    "expects tensors without a gradient, as there is no backward, but "
-                    "got one that requires_grad; run under torch.no_grad(), or detach()"
-                )
+            _tensors.refuse_gradients((q, *args), "run")
         given = self._given
         if given is None:
             return self.kernel.run(plan, q, *args, out=out, stream=stream, **values)

@@ -12,7 +12,7 @@ import torch
 from transformers import masking_utils
 
 import saccade
-from saccade import _functional
+from saccade import _functional, _tensors
 
 Predicate = Callable[..., Any]
 
@@ -95,7 +95,7 @@ def _where(padding: torch.Tensor) -> Predicate:
 
 def reading_is_forbidden(device: torch.device) -> bool:
     """Whether values on the device must not be brought to the host now."""
-    return device.type == "cuda" and torch.cuda.is_current_stream_capturing()
+    return device.type == "cuda" and _tensors.is_capturing()
 
 
 class Mask:

@@ -17,6 +17,7 @@ from transformers.generation.continuous_batching import (
 )
 
 import saccade
+from saccade import _tensors
 
 from ._hf_masks import reading_is_forbidden
 
@@ -173,10 +174,7 @@ def paged_attention(
         attention = _attention(form, options.get("sinks"), query.device)
         state.attentions[form] = attention
     if form not in batch.planned:
-        device = query.device
-        on_gpu = device.type == "cuda"
-        stream = torch.cuda.current_stream(device).cuda_stream if on_gpu else 0
-        attention.plan(**plan, stream=stream)
+        attention.plan(**plan, stream=_tensors.place_of(query)[1])
         batch.planned.add(form)
     values = {
         name: options[name]

@@ -145,8 +145,7 @@ def _forward(ignored: frozenset[str]) -> Callable[..., tuple[torch.Tensor, None]
             _without_mask(query, key, bool(is_causal), sliding_window, options)
         if position_bias is not None:
             _add_bias(position_bias, query, key.shape[2], options)
-        b, heads, tokens, _ = query.shape
-        out = query.new_empty(b, tokens, heads, value.shape[-1])
+        out = _output(query, value.shape[-1])
         arguments = _ATTENTION | options
         repeat = None
         strides = {x.stride(-1) for x in (query, key, value)}
@@ -198,18 +197,21 @@ def _again(
 ) -> torch.Tensor | None:
     """The output of a call that is like the last one under this mask; None if its
     plan is in use for another by now. Keys that nobody sees need not be cut off."""
-    b, heads, tokens, dim = query.shape
     if scaling is None:
-        scaling = dim**-0.5
-    turned = query.transpose(1, 2)
-    if turned.is_contiguous() and value.shape[-1] == dim:
-        out = torch.empty_like(turned)  # half the time of the next
-    else:
-        out = query.new_empty(b, tokens, heads, value.shape[-1])
+        scaling = query.shape[-1] ** -0.5
+    out = _output(query, value.shape[-1])
     done = mask.repeat.run(
         query, key, value, scaling, sinks, out.transpose(1, 2), stream
     )
     return out if done else None
+
+
+def _output(query: torch.Tensor, value_dim: int) -> torch.Tensor:
+    """Room for [B, S, Hq, Dv], row after row as models take it."""
+    turned = query.transpose(1, 2)
+    if turned.is_contiguous() and value_dim == query.shape[-1]:
+        return torch.empty_like(turned)  # half the time of the next
+    return query.new_empty(*turned.shape[:-1], value_dim)
 
 
 def _refuse(argument: str) -> None:
