@@ -198,16 +198,13 @@ bool Planner::dealInstead(const Manifest &manifest, const Entry &entry,
   auto items = static_cast<int64_t>(tiles.size()) * entry.kvHeads;
   if (items < ctas || items > kFewItems)
     return false;
-  double heaviest = 0, mean = 0;
-  for (const Tile &tile : tiles) {
-    heaviest = std::max(heaviest, tile.cost);
-    mean += tile.cost * entry.kvHeads / ctas;
-  }
+  TileCosts costs(entry, tiles);
+  double mean = costs.sum / ctas;
   auto isLate = [&](double last) {
     return std::max(mean, last * pace / entry.rush) >=
            mean + mergeCost(manifest, entry) * pace;
   };
-  if (isLate(heaviest)) // wherever it goes
+  if (isLate(costs.heaviest)) // wherever it goes
     return false;
   trial.partials.clear();
   trial.counters = 0;

@@ -22,18 +22,6 @@ double paceOf(const Entry &entry, int32_t ctas, int32_t all) {
   return std::clamp(double(all) / std::max(ctas, 1), 1.0, entry.rush);
 }
 
-/// The work of one entry, whoever computes it.
-struct Sum {
-  double cost = 0, heaviest = 0;
-
-  Sum(const Entry &entry, const std::vector<Tile> &tiles) {
-    for (const Tile &tile : tiles) {
-      cost += tile.cost * entry.kvHeads;
-      heaviest = std::max(heaviest, tile.cost);
-    }
-  }
-};
-
 } // namespace
 
 /// Ctas of the first entry, of those that two entries share.
@@ -42,17 +30,17 @@ int32_t Planner::divide(const Manifest &manifest, const Entry &first,
   cutTiles(manifest, second, batch, tileRowsOf(second), tiles);
   if (tiles.empty())
     return ctas;
-  Sum ofSecond(second, tiles);
+  TileCosts ofSecond(second, tiles);
   cutTiles(manifest, first, batch, tileRowsOf(first), tiles);
   if (tiles.empty())
     return 0;
-  Sum ofFirst(first, tiles);
-  auto endOf = [&](const Entry &entry, const Sum &sum, int32_t count) {
-    double even = sum.cost / count;
+  TileCosts ofFirst(first, tiles);
+  auto endOf = [&](const Entry &entry, const TileCosts &costs, int32_t count) {
+    double even = costs.sum / count;
     if (entry.isSplittable(manifest))
       even += mergeCost(manifest, entry);
     else
-      even = std::max(even, sum.heaviest);
+      even = std::max(even, costs.heaviest);
     return even / paceOf(entry, count, ctas);
   };
   // By what the first entry was seen to take more than even loads.

@@ -102,6 +102,13 @@ void saccade::rt::cutTiles(const Manifest &manifest, const Entry &entry,
   }
 }
 
+TileCosts::TileCosts(const Entry &entry, const std::vector<Tile> &tiles) {
+  for (const Tile &tile : tiles) {
+    sum += tile.cost * entry.kvHeads;
+    heaviest = std::max(heaviest, tile.cost);
+  }
+}
+
 int saccade::rt::costExponent(double total, int32_t heads) {
   total *= heads;
   return total > 0 ? std::min(kCostBits - 2 - std::ilogb(total), 1000) : 0;

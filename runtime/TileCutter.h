@@ -50,6 +50,14 @@ double costOf(const Entry &entry, int64_t rows, int64_t keys);
 void cutTiles(const Manifest &manifest, const Entry &entry, const Batch &batch,
               int64_t most, std::vector<Tile> &tiles);
 
+/// What tiles cost, whoever computes them.
+struct TileCosts {
+  double sum = 0; ///< for all KV heads
+  double heaviest = 0;
+
+  TileCosts(const Entry &entry, const std::vector<Tile> &tiles);
+};
+
 /// All costs together are at most 2^kCostBits units.
 constexpr int kCostBits = 42;
 
